@@ -1,0 +1,159 @@
+"""The sections of the configuration: each field is a setting (see settings.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oomguardd.settings import setting
+from oomguardd.units import Amount, choice, parse_amount, parse_duration_s, parse_path, parse_rate_bytes_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """The guard process itself."""
+
+    dry_run: bool = setting("false", bool, "Decide and record, but signal nobody.")
+    socket: str = setting("/run/oomguard/guard.sock", parse_path, "Where the reporter connects to the guard.")
+    default_triggers: bool = setting(
+        "true", bool, "Whether the built-in triggers (below) are in force. false removes all of them."
+    )
+    lag_limit_s: float = setting(
+        "2s",
+        parse_duration_s,
+        "When the guard's main loop is later than this, its watchdog gives the process up: it is restarted.",
+        low="500ms",
+        high="1m",
+    )
+    resume_grace_s: float = setting(
+        "10s",
+        parse_duration_s,
+        "For so long after a resume from suspend nothing is killed: everything is paged in again then.",
+        high="10m",
+    )
+    lock_memory: bool = setting("true", bool, "Lock the guard into memory: it never waits for a page.")
+    realtime: bool = setting("true", bool, "Run with real-time priority (SCHED_FIFO 1) and with nice -20.")
+
+
+@dataclass(frozen=True, slots=True)
+class PaceSettings:
+    """How often the guard looks: the nearer a threshold, the more often."""
+
+    fastest_s: float = setting(
+        "50ms", parse_duration_s, "Time between two looks when a threshold is near.", low="10ms", high="10s"
+    )
+    slowest_s: float = setting(
+        "5s", parse_duration_s, "Time between two looks on a calm machine.", low="100ms", high="1m"
+    )
+    fill_rate_bytes_per_s: int | None = setting(
+        "auto",
+        parse_rate_bytes_per_s,
+        'How fast memory can be filled at most, such as "6G/s". "auto" measures it at start.',
+        low="1M/s",
+        none="auto",
+    )
+    swap_rate_bytes_per_s: int = setting(
+        "800M/s", parse_rate_bytes_per_s, "How fast swap can be filled at most.", low="1M/s"
+    )
+    margin: float = setting(
+        "2.0",
+        float,
+        "Sleep for at most 1/margin of the time in which the nearest threshold could be reached.",
+        low="1.0",
+        high="100.0",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SelectSettings:
+    """Who is killed: the process that the kernel would choose, with two corrections."""
+
+    oom_score_adj_cap: int = setting(
+        "100",
+        int,
+        "A positive oom_score_adj counts as this much at most; 1000 does as the kernel does. Browsers and"
+        " Electron give their small renderers 200 to 300, which would make them victims before the real hog.",
+        low="0",
+        high="1000",
+    )
+    smallest_victim: Amount = setting(  # noqa: RUF009
+        "16M",
+        parse_amount,
+        "A process whose death would give back less is not worth it, and is spared. A size, or a percentage"
+        " of RAM and swap; 0 spares nobody.",
+    )
+    shortlist: int = setting(
+        "64",
+        int,
+        "How many of the worst candidates are kept from a scan.",
+        low="1",
+        high="1024",
+    )
+    runners_up: int = setting(
+        "5", int, "How many of those not chosen are named in the record of a kill.", low="0", high="64"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KillSettings:
+    """How a victim is ended, and when the next one is taken."""
+
+    grace_s: float = setting(
+        "5s", parse_duration_s, "Time between SIGTERM and SIGKILL (level terminate).", high="10m"
+    )
+    stuck_after_s: float = setting(
+        "5s",
+        parse_duration_s,
+        "A victim that still lives so long after SIGKILL (and 200 ms for each GiB that it holds) is stuck:"
+        " the next one is taken.",
+        low="100ms",
+        high="10m",
+    )
+    settle_s: float = setting(
+        "1s",
+        parse_duration_s,
+        "Time that a dead victim's memory is given to show up as available before the next decision.",
+        high="1m",
+    )
+    stand_down_s: float = setting(
+        "2s",
+        parse_duration_s,
+        "After the kernel or another daemon killed something, wait for so long to see whether that helped.",
+        high="1m",
+    )
+    max_per_minute: int = setting(
+        "60",
+        int,
+        "Kill no more than this in a minute: more would be a mistake. It is logged.",
+        low="1",
+        high="6000",
+    )
+    mrelease: bool = setting(
+        "true", bool, "Free the victim's memory right after SIGKILL (process_mrelease, Linux 5.15)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written to the log."""
+
+    level: str = setting(
+        "info",
+        choice("debug", "info", "notice", "warning", "error"),
+        "The least important messages that are written: debug, info, notice, warning or error.",
+    )
+    state_interval_s: float | None = setting(
+        "1h",
+        parse_duration_s,
+        'How often a calm machine\'s readings are logged. "off": never.',
+        low="1s",
+        none="off",
+    )
+
+
+SECTIONS: dict[str, type] = {
+    "guard": GuardSettings,
+    "pace": PaceSettings,
+    "select": SelectSettings,
+    "kill": KillSettings,
+    "log": LogSettings,
+}
