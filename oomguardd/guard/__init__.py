@@ -1,0 +1,1 @@
+"""The privileged process: sense, decide, kill, follow the victim to its death. Nothing here may wait."""

@@ -1,0 +1,107 @@
+"""Being able to act when nothing else can: memory locked, priority raised, not a victim itself.
+
+Rule of this file: every step that fails is an ability that is missing, with what it costs and the remedy;
+none is
+fatal. Two-step locking would keep every page of the interpreter; locking on fault keeps what the rehearsal
+touched, which is the whole path, and stays small.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import mmap
+import os
+from typing import NamedTuple
+
+from oomguardd.kernel.clock import monotonic_s
+from oomguardd.kernel.syscalls import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, lock_memory, trim_heap
+
+PROBE_BYTES = 16 << 20
+PROBE_CPUS = 8
+"""More processors than this do not fill memory faster: it is the memory that is busy then."""
+FILL_MIN = 256 << 20
+FILL_MAX = 64 << 30
+_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14: fault in, without a store from user space
+
+
+class Missing(NamedTuple):
+    """An ability that is not there."""
+
+    what: str
+    cost: str
+    remedy: str
+
+
+def fill_rate() -> float:
+    """How fast this machine could fill memory, in bytes per second: measured on 16 MiB, times its
+    processors.
+    """
+    with mmap.mmap(-1, PROBE_BYTES) as area:
+        began_s = monotonic_s()
+        try:
+            area.madvise(_POPULATE_WRITE)
+        except OSError:
+            for offset in range(0, PROBE_BYTES, mmap.PAGESIZE):
+                area[offset] = 1
+        took_s = monotonic_s() - began_s
+    rate = PROBE_BYTES / max(took_s, 1e-6) * min(os.cpu_count() or 1, PROBE_CPUS)
+    return min(max(rate, FILL_MIN), FILL_MAX)
+
+
+def raise_priority(realtime: bool) -> Missing | None:
+    """SCHED_FIFO 1 for the main thread, or nice -20; children and later threads start as ordinary ones."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    if not realtime:
+        return None
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except OSError as error:
+        if os.getpriority(os.PRIO_PROCESS, 0) == -20:
+            return None
+        return Missing(
+            f"raised priority ({error.strerror})",
+            "on a busy machine the guard waits for a processor like everybody else",
+            "CAP_SYS_NICE, or Nice=-20 in the unit",
+        )
+    return None
+
+
+def protect_self(proc_fd: int) -> Missing | None:
+    """oom_score_adj -1000, so that the kernel's killer does not take the guard."""
+    try:
+        fd = os.open("self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC, dir_fd=proc_fd)
+    except OSError as error:
+        return _not_protected(error)
+    try:
+        if int(os.pread(fd, 32, 0)) > -900:
+            os.write(fd, b"-1000")
+    except OSError as error:
+        return _not_protected(error)
+    finally:
+        os.close(fd)
+    return None
+
+
+def _not_protected(error: OSError) -> Missing:
+    return Missing(
+        f"own oom_score_adj ({error.strerror})",
+        "the kernel's OOM killer may take the guard itself",
+        "OOMScoreAdjust=-1000 in the unit, or CAP_SYS_RESOURCE",
+    )
+
+
+def lock() -> Missing | None:
+    """Freezes what is alive, and locks every page that was touched and every one that will be."""
+    gc.collect()
+    gc.freeze()
+    trim_heap()
+    error = lock_memory(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+    if error is None:
+        return None
+    return Missing(
+        f"locked memory ({error.strerror})",
+        "under pressure the guard's own pages may be swapped or dropped, and a kill may come late",
+        "LimitMEMLOCK=infinity in the unit, or CAP_IPC_LOCK",
+    )

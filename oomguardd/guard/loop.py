@@ -1,0 +1,270 @@
+"""The guard's main loop: one tick at a time, never late, never fatal.
+
+Rule of this file: a tick ends in a sleep that was computed from what could happen during it. What fails is
+counted and told once per cause; after too many failures in a row the watchdogs are no longer fed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from oomguardd.config import Config
+from oomguardd.engine.pace import sleep_s
+from oomguardd.engine.select import Limits
+from oomguardd.guard import records
+from oomguardd.guard.outbox import Outbox
+from oomguardd.guard.strike import Look, Striker
+from oomguardd.guard.warden import Warden
+from oomguardd.guard.watch import Watch
+from oomguardd.kernel.clock import monotonic_s, suspended_s
+from oomguardd.kernel.notify import Notifier
+from oomguardd.model import Level
+
+NEAR_S = 1.0
+"""When somebody could have to be killed within this time, the scan is made ahead."""
+AHEAD_AGE_S = 10.0
+"""A machine that rests near a threshold is scanned again only that often."""
+AHEAD_MOVED = 0.01
+"""Or when this share of memory and swap was used up since."""
+AHEAD_SHARE = 5
+"""Scanning ahead takes at most one part in so many of the time."""
+GAP_S = 1.0
+"""A sleep that took so much longer than planned was no observation: what was to hold `for` a time starts
+again.
+"""
+FAILED_TICKS = 20
+CALMER_AFTER_S = 10.0
+"""A level that falls is told when it has stayed lower for so long: a reading on the edge is one message."""
+STATUS_EVERY_S = 30.0
+
+
+class Guard:
+    """Ticks one watch. `reload` is called between ticks, when nothing is at stake."""
+
+    def __init__(
+        self,
+        config: Config,
+        watch: Watch,
+        striker: Striker,
+        outbox: Outbox,
+        warden: Warden,
+        notifier: Notifier,
+        untouchable: frozenset[int],
+    ) -> None:
+        self.config = config
+        self.watch = watch
+        self.striker = striker
+        self.ticks = 0
+        self.lag_max_s = 0.0
+        self.level = Level.CALM
+        self.longest_s = math.inf
+        """systemd wants to hear from us at least so often."""
+        self.reload: Callable[[], None] | None = None
+        self.on_calm: Callable[[], None] | None = None
+        self._outbox = outbox
+        self._warden = warden
+        self._notifier = notifier
+        self._untouchable = untouchable
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_s = monotonic_s()
+        self._suspended_s = suspended_s()
+        self._resumed_s = float("-inf")
+        self._failed = 0
+        self._faults: dict[str, int] = {}
+        self._oom_kills = -1.0
+        self._told = Level.CALM
+        self._lower_since_s: float | None = None
+        self._status_s = float("-inf")
+        self._state_s = monotonic_s()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on there is always a next tick."""
+        self._loop = loop
+        self._due_s = monotonic_s()
+        self.tick()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = None
+
+    def wake(self) -> None:
+        """A tick as soon as possible: a stall has begun, or a victim is dead."""
+        if self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            # Never later than it was: a tick that is overdue after a pause still has to notice the gap.
+            self._due_s = min(self._due_s, monotonic_s())
+            self._timer = self._loop.call_later(0, self.tick)
+
+    def tick(self) -> None:
+        """Sense, assess, act, and sleep for as long as is safe."""
+        began_s = monotonic_s()
+        try:
+            pause_s = self._tick(began_s)
+            self._failed = 0
+        except Exception as error:  # whatever it is, the next tick may still save the machine
+            self.fault("tick", error)
+            self._failed += 1
+            pause_s = self.config.pace.fastest_s * 2
+        if self._failed <= FAILED_TICKS:
+            self._warden.expect(pause_s)
+            self._notifier.send("WATCHDOG=1")
+        self._due_s = monotonic_s() + pause_s
+        if self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()  # somebody may have asked for a tick during this one: there is one chain
+            self._timer = self._loop.call_later(pause_s, self.tick)
+
+    def fault(self, where: str, error: Exception) -> None:
+        """Tells a failure the first time, and then at every tenfold of its number."""
+        cause = f"{where}: {type(error).__name__}: {error}{_place(error)}"[:300]
+        if len(self._faults) >= 100 and cause not in self._faults:
+            cause = f"{where}: other"
+        count = self._faults[cause] = self._faults.get(cause, 0) + 1
+        if count in (1, 10, 100, 1000) or count % 10_000 == 0:
+            self._outbox.put("fault", 3, where=where, error=cause, count=count)
+
+    def _tick(self, now_s: float) -> float:
+        self.ticks += 1
+        self._notice_gap(now_s)
+        look = self.watch.look()
+        self.level = look.assessment.level
+        self._notice_kernel_kill(look, now_s)
+        self.striker.advance(self.level, now_s)
+        to_act_s = self.watch.time_to_act(look.sample)
+        if self._may_act(now_s) and self.striker.may_choose(look, look.sample.get("mem_total", 0.0), now_s):
+            self.striker.strike(look, self.watch.totals(), self.limits(), now_s)
+        elif to_act_s < NEAR_S and self.level < Level.TERM:
+            self._look_ahead(look, now_s)
+        self._tell(look, now_s)
+        if self.level <= Level.WARN and not self.striker.busy:
+            self._while_calm()
+        pace = self.config.pace
+        acting = Level.TERM if self.striker.busy or self.striker.settling else self.level
+        slowest_s = min(pace.slowest_s, self.longest_s)
+        return sleep_s(acting, to_act_s, pace.fastest_s, slowest_s, pace.margin)
+
+    def limits(self) -> Limits:
+        """The settings on top of the kernel's arithmetic, as of now."""
+        select = self.config.select
+        totals = self.watch.totals()
+        return Limits(
+            select.oom_score_adj_cap,
+            select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes),
+            self._untouchable,
+            self.striker.passed_over,
+        )
+
+    def _may_act(self, now_s: float) -> bool:
+        """Right after a resume only what would be an emergency anyway."""
+        resumed = now_s - self._resumed_s < self.config.guard.resume_grace_s
+        return self.level >= (Level.KILL if resumed else Level.TERM)
+
+    def _notice_gap(self, now_s: float) -> None:
+        lag_s = now_s - self._due_s
+        self.lag_max_s = max(self.lag_max_s, lag_s)
+        slept_s, self._suspended_s = suspended_s() - self._suspended_s, suspended_s()
+        if slept_s > GAP_S / 2:
+            self._resumed_s = now_s
+            self.watch.reset()
+            self._outbox.put("gap", 5, why="suspend", lost_s=round(slept_s, 3))
+        elif lag_s > GAP_S:
+            self.watch.reset()
+            self._outbox.put("gap", 4, why="pause", lost_s=round(lag_s, 3))
+
+    def _notice_kernel_kill(self, look: Look, now_s: float) -> None:
+        kills = look.sample.get("oom_kills")
+        if kills is None:
+            return
+        new, self._oom_kills = kills - self._oom_kills, kills
+        if 0 < new < kills + 1 and self.level >= Level.TERM:
+            self.striker.stand_down("the kernel's OOM killer has killed", int(new), look, now_s)
+
+    def _look_ahead(self, look: Look, now_s: float) -> None:
+        scout = self.striker.scout
+        ahead = scout.ahead
+        if ahead is not None:
+            age_s = now_s - ahead.taken_s
+            moved = (
+                ahead.unused_bytes - look.sample.get("mem_available", 0.0) - look.sample.get("swap_free", 0.0)
+            )
+            whole = look.sample.get("mem_total", 0.0) + look.sample.get("swap_total", 0.0)
+            if age_s < AHEAD_AGE_S and (moved < whole * AHEAD_MOVED or age_s < ahead.cost_s * AHEAD_SHARE):
+                return
+        try:
+            scout.look_ahead(look.sample, self.limits())
+        except OSError as error:
+            self.fault("scan", error)
+
+    def _while_calm(self) -> None:
+        if self.reload is not None:
+            reload, self.reload = self.reload, None
+            self._warden.expect(10.0)  # it reads files from a disk
+            reload()
+        if self.on_calm is not None:
+            self.on_calm()
+
+    def _tell(self, look: Look, now_s: float) -> None:
+        self._tell_level(look, now_s)
+        log = self.config.log
+        if log.state_interval_s is not None and now_s - self._state_s >= log.state_interval_s:
+            self._state_s = now_s
+            self._outbox.put_state(
+                "state",
+                6,
+                level=records.LEVEL_WORDS[self.level],
+                readings=records.readings(look.sample),
+                ticks=self.ticks,
+                lag_max_s=round(self.lag_max_s, 4),
+                dropped=self._outbox.dropped,
+            )
+        if self._notifier.connected and now_s - self._status_s >= STATUS_EVERY_S:
+            self._status_s = now_s
+            self._notifier.send(f"STATUS={self._status(look)}")
+
+    def _tell_level(self, look: Look, now_s: float) -> None:
+        if self.level >= self._told:
+            self._lower_since_s = None
+        elif self._lower_since_s is None:
+            self._lower_since_s = now_s
+        lowered = self._lower_since_s is not None and now_s - self._lower_since_s >= CALMER_AFTER_S
+        if self.level > self._told or lowered:
+            self._outbox.put(
+                "level",
+                {Level.CALM: 6, Level.WARN: 5, Level.TERM: 4, Level.KILL: 3}[self.level],
+                level=records.LEVEL_WORDS[self.level],
+                was=records.LEVEL_WORDS[self._told],
+                triggers=[t.name for t in look.assessment.holding],
+                readings=records.readings(look.sample),
+            )
+            self._told, self._lower_since_s, self._status_s = self.level, None, float("-inf")
+
+    def _status(self, look: Look) -> str:
+        sample = look.sample
+        available = 100 * sample.get("mem_available", 0.0) / max(1.0, sample.get("mem_total", 0.0))
+        words = [records.LEVEL_WORDS[self.level], f"memory available {available:.0f}%"]
+        if sample.get("swap_total"):
+            words.append(f"swap free {100 * sample.get('swap_free', 0.0) / sample['swap_total']:.0f}%")
+        if "psi_some_avg10" in sample:
+            words.append(f"some avg10 {sample['psi_some_avg10']:.1f}%")
+        kills = self.striker.kills
+        words.append(f"{kills} kills" if kills else "no kills")
+        if self.config.guard.dry_run:
+            words.append("dry run")
+        return ", ".join(words)
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised, for whoever has to mend it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (
+        ""
+        if trace is None
+        else f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+    )

@@ -1,0 +1,259 @@
+"""The guard's one way of telling anything: a Unix socket (SOCK_SEQPACKET) that never blocks it.
+
+Rule of this file: kill first, tell later. A record is one JSON object in one datagram. Kept records are
+numbered
+from 1, stay in a bounded ring and are sent again to whoever reconnects and says the last number it saw; state
+records are dropped when the peer's buffer is full. Nobody's slowness may reach the tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from oomguardd.guard.errors import StartError
+
+RING = 512
+"""Kept records: at the default limit of 60 kills a minute more than four minutes of kills and their ends."""
+RECORD_BYTES = 60_000
+"""Below the smallest default socket buffer (net.core.wmem_default is 208 KiB)."""
+PEERS = 8
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Kept(NamedTuple):
+    """A record that is kept until it is certain that somebody has it."""
+
+    seq: int
+    vital: bool
+    """A kill, its end, or why there is none: the last to be given up when the ring is full."""
+    datagram: bytes
+
+
+class Peer:
+    """One connected reporter and how far it is. `next_seq` is 0 until it has said hello."""
+
+    __slots__ = ("next_seq", "sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.next_seq = 0
+
+
+class Outbox:
+    """See the head of this file. Before `serve`, records are only kept."""
+
+    def __init__(self, run: str, ring: int = RING) -> None:
+        self.run = run
+        self.dropped = 0
+        """State records that no peer had room for, and kept ones that fell out of a full ring unseen."""
+        self.acked = 0
+        self._ring: deque[Kept] = deque()
+        self._room = ring
+        self._seq = 0
+        self._peers: dict[int, Peer] = {}
+        self._listener: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._uids: frozenset[int] = frozenset()
+
+    @property
+    def peers(self) -> int:
+        return len(self._peers)
+
+    def put(self, kind: str, priority: int, **fields: object) -> None:
+        """A kept record. Never blocks, never raises."""
+        self._keep(kind, priority, fields, vital=False)
+
+    def put_vital(self, kind: str, priority: int, **fields: object) -> None:
+        """A kill, its end, or why there is none: the last to be given up when the ring is full."""
+        self._keep(kind, priority, fields, vital=True)
+
+    def put_state(self, kind: str, priority: int, **fields: object) -> None:
+        """Not kept: dropped for a peer that has no room, or has not got everything before."""
+        datagram = self._encode(kind, priority, 0, fields)
+        for peer in tuple(self._peers.values()):
+            if peer.next_seq <= self._seq or not self._send(peer, datagram):
+                self.dropped += 1
+
+    def _keep(self, kind: str, priority: int, fields: dict[str, object], vital: bool) -> None:
+        self._seq += 1
+        datagram = self._encode(kind, priority, self._seq, fields)
+        self._make_room()
+        self._ring.append(Kept(self._seq, vital, datagram))
+        for peer in tuple(self._peers.values()):
+            self._pump(peer)
+
+    def _encode(self, kind: str, priority: int, seq: int, fields: dict[str, object]) -> bytes:
+        head = {"kind": kind, "run": self.run, "seq": seq, "time_s": time.time(), "priority": priority}
+        return _encode({**head, **fields})
+
+    def unseen(self) -> Iterable[bytes]:
+        """Vital records that no reporter has confirmed: to be told in another way before the end."""
+        return [kept.datagram for kept in self._ring if kept.vital and kept.seq > self.acked]
+
+    def serve(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, uids: frozenset[int]) -> None:
+        """Accept peers of these users from now on."""
+        listener.setblocking(False)
+        self._loop, self._listener, self._uids = loop, listener, uids
+        loop.add_reader(listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Lets go of every peer and of the listener."""
+        for peer in tuple(self._peers.values()):
+            self._drop(peer)
+        if self._listener is not None and self._loop is not None:
+            self._loop.remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+
+    def hear_all(self) -> None:
+        """What the peers have said until now: their last words, when the loop will not run again."""
+        for peer in tuple(self._peers.values()):
+            while peer.sock.fileno() >= 0 and self._hear(peer):
+                pass
+
+    def _make_room(self) -> None:
+        if len(self._ring) < self._room:
+            return
+        least = next((i for i, kept in enumerate(self._ring) if not kept.vital or kept.seq <= self.acked), 0)
+        if self._ring[least].seq > self.acked:
+            self.dropped += 1
+        del self._ring[least]
+
+    def _accept(self) -> None:
+        if self._listener is None or self._loop is None:
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return  # it gave up again, or we have no descriptor left
+        sock.setblocking(False)
+        _, uid, _ = _CREDENTIALS.unpack(
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        if uid not in self._uids or len(self._peers) >= PEERS:
+            sock.close()
+            return
+        self._peers[sock.fileno()] = Peer(sock)
+        self._loop.add_reader(sock.fileno(), self._hear, self._peers[sock.fileno()])
+
+    def _hear(self, peer: Peer) -> bool:
+        """Takes in one datagram; False if there was none."""
+        try:
+            data = peer.sock.recv(4096)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(peer)
+            return False
+        word = _decode(data)
+        ack, last = word.get("ack"), word.get("last")
+        if isinstance(ack, int) and not isinstance(ack, bool) and ack <= self._seq:
+            self.acked = max(self.acked, ack)
+        if "hello" in word:
+            known = isinstance(last, int) and word.get("run") == self.run and 0 <= last <= self._seq
+            peer.next_seq = (last if known and isinstance(last, int) else self.acked) + 1
+            self._pump(peer)
+        return True
+
+    def _pump(self, peer: Peer) -> None:
+        """Sends what the peer has not got; the rest when it has room again."""
+        if peer.next_seq == 0:
+            return
+        for kept in self._ring:
+            if kept.seq < peer.next_seq:
+                continue
+            if not self._send(peer, kept.datagram):
+                return
+            peer.next_seq = kept.seq + 1
+        if self._loop is not None:
+            self._loop.remove_writer(peer.sock.fileno())
+
+    def _send(self, peer: Peer, datagram: bytes) -> bool:
+        if peer.next_seq == 0 or peer.sock.fileno() < 0:
+            return False
+        try:
+            peer.sock.send(datagram)
+        except (BlockingIOError, InterruptedError):
+            if self._loop is not None:
+                self._loop.add_writer(peer.sock.fileno(), self._pump, peer)
+            return False
+        except OSError:
+            self._drop(peer)
+            return False
+        return True
+
+    def _drop(self, peer: Peer) -> None:
+        fd = peer.sock.fileno()
+        if fd < 0 or self._loop is None:
+            return
+        self._loop.remove_reader(fd)
+        self._loop.remove_writer(fd)
+        self._peers.pop(fd, None)
+        peer.sock.close()
+
+
+def _encode(record: dict[str, object]) -> bytes:
+    data = json.dumps(record, separators=(",", ":"), default=str).encode()
+    if len(data) <= RECORD_BYTES:
+        return data
+    short = {key: value for key, value in record.items() if not isinstance(value, (list, dict))}
+    short = {key: value[:1000] if isinstance(value, str) else value for key, value in short.items()}
+    return json.dumps({**short, "shortened": True}, separators=(",", ":"), default=str).encode()
+
+
+def _decode(data: bytes) -> dict[str, object]:
+    try:
+        word = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return word if isinstance(word, dict) else {}
+
+
+def listen(path: str) -> tuple[socket.socket, int]:
+    """The listening socket, and a lock that makes us the only guard on it. StartError with the remedy."""
+    directory = os.path.dirname(path) or "."
+    try:
+        os.makedirs(directory, 0o755, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StartError(f"{directory}: {error.strerror}; make it writable or use --socket") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise StartError(f"{path}: another oomguardd is running; stop it or use another --socket") from None
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o666)  # who may speak is decided by SO_PEERCRED, not by the file's mode
+        listener.listen(PEERS)
+    except OSError as error:
+        listener.close()
+        os.close(lock)
+        raise StartError(f"{path}: {error.strerror}; use another --socket") from None
+    return listener, lock
+
+
+def reporter_uids(user: str) -> frozenset[int]:
+    """Who may listen: root, ourselves and the reporter's user, and nobody where there is no such user."""
+    uids = {0, os.geteuid()}
+    for name in (user, "nobody"):
+        with contextlib.suppress(KeyError):
+            uids.add(pwd.getpwnam(name).pw_uid)
+            break
+    return frozenset(uids)

@@ -1,0 +1,240 @@
+"""From all processes to a verdict: glance at every one, read the worst few in full, judge.
+
+Rule of this file: memory does not grow with the number of processes, and what costs time is done before it is
+needed: `look_ahead` scans when a threshold is near, so that `choose` reads again only the shortlist and the
+processes born since.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from oomguardd.engine.select import Limits, Shortlist, judge, shortlist, still_complete
+from oomguardd.kernel.clock import boottime_s, monotonic_s
+from oomguardd.kernel.files import SensorError
+from oomguardd.kernel.process import (
+    glance,
+    glances,
+    inspect,
+    read_adj,
+    read_last_pid,
+    read_pid_max,
+    resident_pages,
+)
+from oomguardd.model import Candidate, Glance, Sample, Totals, Verdict
+
+FIRST_PID = 300
+"""RESERVED_PIDS, kernel/pid.c: after the largest pid they begin again here."""
+NEWBORN_MAX = 2048
+"""A probe of a pid that is not there costs half a glance; beyond this many a scan is not dearer."""
+TO_SPARE = 3
+"""So many more than the victim and its runners-up are read in full (about 70 µs each)."""
+NEUTRAL = 666
+"""The oom_score of no memory and oom_score_adj 0: nobody at or below it can have a positive one."""
+
+
+class Ahead(NamedTuple):
+    """A scan made before it was needed."""
+
+    taken_s: float
+    cost_s: float
+    short: Shortlist
+    floor: int
+    """Nobody who is not on the list had a higher score, those included that were too small to enter it."""
+    last_pid: int
+    unused_bytes: float
+    """Available memory and free swap at that time."""
+
+
+class Found(NamedTuple):
+    """A verdict and how it was come by."""
+
+    verdict: Verdict
+    scanned: int
+    ahead: bool
+    scan_s: float
+    judge_s: float
+
+
+def unused_bytes(sample: Sample) -> float:
+    """What the machine can still use up."""
+    return sample.get("mem_available", 0.0) + sample.get("swap_free", 0.0)
+
+
+class Scout:
+    """Looks for the victim of one domain."""
+
+    def __init__(self, proc_fd: int, room: int, runners_up: int, only: Collection[int] = ()) -> None:
+        self._proc_fd = proc_fd
+        self._room = room
+        self._runners_up = runners_up
+        self._only = only
+        """If given, nobody else exists: for the rehearsal, and for a domain that has its own list."""
+        self._limits = Limits(0, 0, (), ())
+        self._worth_it_only = False
+        self._turned_away = NEUTRAL
+        """The highest score that was not admitted in a scan, but may be worth it soon. Not below that of a
+        child between vfork and exec, which shows 0."""
+        self.ahead: Ahead | None = None
+
+    def resize(self, room: int, runners_up: int) -> None:
+        """Other sizes from now on."""
+        self._room, self._runners_up, self.ahead = room, runners_up, None
+
+    def look_ahead(self, sample: Sample, limits: Limits) -> None:
+        """Scan now, so that the choice can be made from the result later. OSError if /proc cannot be
+        listed.
+        """
+        began_s = monotonic_s()
+        last_pid = self._last_pid()
+        self._turned_away = NEUTRAL
+        short = self._scan(limits)
+        floor = max(short.floor, self._turned_away)
+        self.ahead = Ahead(began_s, monotonic_s() - began_s, short, floor, last_pid, unused_bytes(sample))
+
+    def choose(self, sample: Sample, totals: Totals, limits: Limits) -> Found:
+        """The verdict of this moment. OSError if /proc cannot be listed."""
+        began_s = monotonic_s()
+        short = self._from_ahead(sample, totals, limits)
+        ahead = short is not None
+        if short is None:
+            short = self._scan(limits)
+        scanned_s = monotonic_s()
+        most = self._worth_reading(short)
+        verdict = judge(self._in_full(short, most), totals, limits, self._runners_up)
+        if verdict.victim is None and verdict.dying is None and len(short.glances) > most:
+            verdict = judge(self._in_full(short, len(short.glances)), totals, limits, self._runners_up)
+        if verdict.victim is None and verdict.dying is None:
+            verdict = self._dig(totals, limits) or verdict
+        return Found(verdict, short.scanned, ahead, scanned_s - began_s, monotonic_s() - scanned_s)
+
+    def _dig(self, totals: Totals, limits: Limits) -> Verdict | None:
+        """A verdict on the worthwhile alone: a crowd of tiny ones may hide a big one with a subsidy."""
+        self._worth_it_only = True
+        try:
+            short = self._scan(limits)
+        finally:
+            self._worth_it_only = False
+        verdict = judge(self._in_full(short, len(short.glances)), totals, limits, self._runners_up)
+        return None if verdict.victim is None and verdict.dying is None else verdict
+
+    def _scan(self, limits: Limits) -> Shortlist:
+        self._limits = limits
+        short = shortlist(self._everybody(), self._room, self._admit)
+        if not short.crowded:
+            return short
+        # Many share the highest score (on a large machine one step of it is gigabytes): their sizes must
+        # tell.
+        top = short.glances[0].score
+        sizes = shortlist(self._sizes(top), self._room, lambda g: g.score)
+        return Shortlist(tuple(Glance(top, g.pid) for g in sizes.glances), top, True, short.scanned)
+
+    def _everybody(self) -> Iterable[Glance]:
+        return self._again(self._only) if self._only else glances(self._proc_fd)
+
+    def _sizes(self, top: int) -> Iterator[Glance]:
+        for seen in self._everybody():
+            if seen.score >= top and self._admit(seen) == top:
+                pages = resident_pages(self._proc_fd, seen.pid)
+                if pages is not None:
+                    yield Glance(pages, seen.pid)
+
+    def _again(self, pids: Iterable[int]) -> Iterator[Glance]:
+        for pid in pids:
+            score = glance(self._proc_fd, pid)
+            if score is not None:
+                yield Glance(score, pid)
+
+    def _admit(self, seen: Glance) -> int | None:
+        """The score that counts: a positive oom_score_adj lifts nobody above the cap, nor the tiny onto
+        the list.
+        """
+        limits = self._limits
+        if seen.pid in limits.untouchable:
+            return None
+        if seen.score <= NEUTRAL and not self._worth_it_only:
+            return seen.score
+        adj = read_adj(self._proc_fd, seen.pid)
+        if adj is None or adj <= -1000:
+            return None
+        if adj <= 0 and not self._worth_it_only:
+            return seen.score
+        score = seen.score - max(0, adj - limits.adj_cap) * 2 // 3
+        c = inspect(self._proc_fd, seen.pid, 0.0)
+        if c is None or c.held_bytes < limits.smallest_bytes or c.identity in limits.passed_over:
+            self._turned_away = max(self._turned_away, score)
+            return None
+        return score
+
+    def _in_full(self, short: Shortlist, most: int) -> Iterator[Candidate]:
+        now_boot_s = boottime_s()
+        for seen in short.glances[:most]:
+            c = inspect(self._proc_fd, seen.pid, now_boot_s)
+            if c is not None:
+                yield c
+
+    def _worth_reading(self, short: Shortlist) -> int:
+        """All with the highest score, or one so near that only their pages can tell (the cap is rounded);
+        of a crowded list, which is in the order of size, only the first."""
+        least = 1 + self._runners_up + TO_SPARE
+        if short.crowded:
+            return least
+        return max(least, sum(1 for seen in short.glances if seen.score >= short.glances[0].score - 2))
+
+    def _from_ahead(self, sample: Sample, totals: Totals, limits: Limits) -> Shortlist | None:
+        ahead = self.ahead
+        if ahead is None or ahead.last_pid < 0:
+            return None
+        born = self._born_since(ahead.last_pid)
+        if born is None:
+            return None
+        self._limits = limits
+        known = [seen.pid for seen in ahead.short.glances]
+        short = shortlist(self._again([*known, *born]), self._room, self._admit)
+        if not short.glances or short.crowded:
+            return None
+        consumed = ahead.unused_bytes - unused_bytes(sample) + _given_back(ahead.short, short, totals)
+        if not still_complete(short.glances[0].score, ahead.floor, consumed, totals):
+            return None
+        return short
+
+    def _born_since(self, last_pid: int) -> Iterable[int] | None:
+        """Pids are given away in rising order, so those born since a scan are a range; None: too many."""
+        now = self._last_pid()
+        if now < 0:
+            return None
+        if now >= last_pid:
+            return range(last_pid + 1, now + 1) if now - last_pid <= NEWBORN_MAX else None
+        try:
+            end = read_pid_max(self._proc_fd)
+        except (OSError, SensorError):
+            return None
+        wrapped = [
+            *range(last_pid + 1, min(end, last_pid + NEWBORN_MAX)),
+            *range(FIRST_PID, now + 1)[:NEWBORN_MAX],
+        ]
+        return wrapped if end - last_pid + now - FIRST_PID <= NEWBORN_MAX else None
+
+    def _last_pid(self) -> int:
+        try:
+            return read_last_pid(self._proc_fd)
+        except (OSError, SensorError):
+            return -1
+
+
+def _given_back(before: Shortlist, now: Shortlist, totals: Totals) -> float:
+    """Bytes that those on the list no longer have: somebody who is not on it may have them by now."""
+    scores = {seen.pid: seen.score for seen in now.glances}
+    lost = sum(max(0, seen.score - scores.get(seen.pid, NEUTRAL)) for seen in before.glances)
+    return lost * 1.5 / 1000 * (totals.ram_bytes + totals.swap_bytes)
+
+
+def pid_is_visible(proc_fd: int, pid: int) -> bool:
+    """Whether /proc shows us this process (hidepid hides others')."""
+    try:
+        os.stat(str(pid), dir_fd=proc_fd)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,276 @@
+"""From the command line to an armed guard, and its end.
+
+Rule of this file: what can fail fails here, before arming, with the remedy. Arming is the last step:
+everything is imported, every descriptor open and the whole path rehearsed when memory is locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from oomguardd import __version__
+from oomguardd.config import Config, ConfigError
+from oomguardd.guard import abilities, harden, records
+from oomguardd.guard.actuator import Actuator
+from oomguardd.guard.child import ReporterChild
+from oomguardd.guard.errors import StartError
+from oomguardd.guard.harden import Missing
+from oomguardd.guard.loop import Guard
+from oomguardd.guard.options import Options, load_config, make_watch, orders_of
+from oomguardd.guard.outbox import Outbox, listen, reporter_uids
+from oomguardd.guard.rehearse import rehearse, warm_up
+from oomguardd.guard.scout import Scout
+from oomguardd.guard.strike import Striker
+from oomguardd.guard.wake import PressureWaker
+from oomguardd.guard.warden import Warden
+from oomguardd.kernel.clock import monotonic_s
+from oomguardd.kernel.files import open_dir
+from oomguardd.kernel.notify import Notifier, listen_fds, watchdog_interval_s
+from oomguardd.kernel.pressure import open_trigger
+from oomguardd.kernel.process import own_ancestors, resident_pages
+from oomguardd.model import PAGE_BYTES, Trigger
+
+REPORTER_USER = "oomguard"
+FAREWELL_S = 1.0
+"""So long the reporter is given to write down the last records when we end."""
+
+
+async def serve(options: Options, environ: Mapping[str, str]) -> int:
+    """Runs the guard until SIGTERM or SIGINT. StartError or ConfigError before it is armed."""
+    service = Service(options, environ)
+    try:
+        await service.start()
+        await service.ended.wait()
+    finally:
+        service.stop()
+    return 0
+
+
+class Service:
+    """Everything that one running guard owns."""
+
+    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
+        self.options = options
+        self.ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._began_s = monotonic_s()
+        self._config = load_config(options)
+        self._proc_fd = open_dir("/proc")
+        abilities.demand_kill(self._proc_fd, self._config.guard.dry_run)
+        self._given = listen_fds(environ)
+        self._notifier = Notifier(environ)
+        self._watchdog_s = watchdog_interval_s(environ)
+        self._listener, self._lock = listen(self._config.guard.socket)
+        self.outbox = Outbox(os.urandom(8).hex())
+        self._warden = Warden(os.path.dirname(self._config.guard.socket), self._config.guard.lag_limit_s)
+        self._guard: Guard | None = None
+        self._actuator: Actuator | None = None
+        self._waker: PressureWaker | None = None
+        self._child: ReporterChild | None = None
+
+    async def start(self) -> None:
+        """Builds, rehearses, arms and starts to tick."""
+        config, loop = self._config, self._loop
+        self._tell_start()
+        watch = make_watch(config, self._fault)
+        scout = Scout(self._proc_fd, config.select.shortlist, config.select.runners_up)
+        orders = orders_of(config)
+        striker = Striker(
+            watch.domain.name, self._proc_fd, scout, self.outbox, watch.look, self._wake, orders
+        )
+        self._actuator = Actuator(self._proc_fd, loop, striker.died)
+        striker.bind(self._actuator)
+        untouchable = own_ancestors(self._proc_fd)
+        self._guard = Guard(config, watch, striker, self.outbox, self._warden, self._notifier, untouchable)
+        if self._watchdog_s is not None:
+            self._guard.longest_s = self._watchdog_s / 2
+        self.outbox.serve(loop, self._listener, reporter_uids(REPORTER_USER))
+        if self.options.reporter:
+            self._child = ReporterChild(loop, _reporter_arguments(self.options, config.guard.socket))
+            self._guard.on_calm = self._revive
+            self._revive()
+        self._signals()
+        psi_source = self._arm_psi(self._pressure_file(watch.domain.cgroup))
+        for missing in (*abilities.missing(self._proc_fd, watch.totals()), *_of_sensors(watch.missing)):
+            self._tell_missing(missing)
+        failed = await rehearse(self._proc_fd, watch, orders, config.select.runners_up)
+        if failed and not config.guard.dry_run:
+            raise StartError(f"the rehearsal failed: {failed}")
+        processes = warm_up(scout, watch, self._guard.limits())
+        self._arm(watch.speeds.fill, psi_source, processes)
+        self._guard.start(loop)
+        self._notifier.send("READY=1", f"STATUS=armed, watching {processes} processes")
+
+    def stop(self) -> None:
+        """Lets everything go; what no reporter has confirmed goes to standard error."""
+        self._notifier.send("STOPPING=1")
+        if self._guard is not None:
+            self._guard.stop()
+            self.outbox.put("stopping", 5, why="asked to end")
+        self._warden.close()
+        if self._child is not None:
+            self._loop.remove_signal_handler(signal.SIGINT)
+            self._child.stop(FAREWELL_S)
+            self.outbox.hear_all()
+        _write_last(self.outbox)
+        self.outbox.close()
+        if self._waker is not None:
+            self._waker.close()
+        if self._actuator is not None:
+            self._actuator.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._config.guard.socket)
+        os.close(self._lock)
+        os.close(self._proc_fd)
+
+    def _tell_start(self) -> None:
+        config = self._config
+        self.outbox.put(
+            "started",
+            5,
+            version=__version__,
+            pid=os.getpid(),
+            dry_run=config.guard.dry_run,
+            sources=list(config.sources),
+            triggers=[_trigger(t) for t in config.triggers],
+        )
+        evidence = self._warden.take_evidence()
+        if evidence:
+            self.outbox.put_vital("stalled", 2, lost_s=None, traceback=evidence)
+        for warning in config.warnings:
+            self.outbox.put("fault", 4, where="configuration", error=warning, count=1)
+
+    def _pressure_file(self, cgroup: str) -> str:
+        return f"{cgroup}/memory.pressure" if cgroup else "/proc/pressure/memory"
+
+    def _arm_psi(self, path: str) -> str:
+        opened = open_trigger(path, None if path.startswith("/sys") else self._given.get("psi"))
+        if opened is not None:
+            self._waker = PressureWaker(self._loop, opened[0], self._wake)
+        source = opened[1] if opened else "polling" if os.path.exists(path) else "none"
+        if source in ("slow_window", "polling"):
+            cost = "a stall is noticed within 2 s" if opened else "a stall is noticed at the next look only"
+            remedy = "OpenFile=/proc/pressure/memory:psi in the unit (systemd 253), or CAP_SYS_RESOURCE"
+            self._tell_missing(Missing("pressure trigger with a window of 1 s", cost, remedy))
+        return source
+
+    def _arm(self, fill_rate: float, psi_source: str, processes: int) -> None:
+        config = self._config.guard
+        error = self._warden.open()
+        if error is not None:
+            what = f"watchdog evidence file ({error.strerror})"
+            self._tell_missing(
+                Missing(what, "a stalled guard is noticed by systemd only", "a writable directory")
+            )
+        steps = [harden.protect_self(self._proc_fd), harden.raise_priority(config.realtime)]
+        unlocked = harden.lock() if config.lock_memory else None
+        for missing in (*steps, unlocked):
+            if missing is not None:
+                self._tell_missing(missing)
+        self.outbox.put(
+            "armed",
+            5,
+            took_s=round(monotonic_s() - self._began_s, 3),
+            rss_bytes=(resident_pages(self._proc_fd, os.getpid()) or 0) * PAGE_BYTES,
+            locked=config.lock_memory and unlocked is None,
+            realtime=os.sched_getscheduler(0) & os.SCHED_FIFO != 0,
+            processes=processes,
+            fill_rate_bytes_per_s=round(fill_rate),
+            psi_source=psi_source,
+        )
+
+    def _signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.ended.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+
+    def _ask_reload(self) -> None:
+        """At the next tick that is calm: reading files from a disk may take seconds on a dying machine."""
+        if self._guard is not None:
+            self._guard.reload = self._reload
+            self._guard.wake()
+
+    def _reload(self) -> None:
+        self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s() * 1e6)}")
+        try:
+            config = load_config(self.options)
+        except ConfigError as error:
+            self.outbox.put("reload_failed", 3, problems=[str(problem) for problem in error.problems])
+            self._notifier.send(
+                "READY=1", "STATUS=the new configuration is wrong, the old one stays in force"
+            )
+            return
+        changes = self._apply(config)
+        self.outbox.put("reloaded", 5, sources=list(config.sources), changes=changes)
+        self._notifier.send("READY=1")
+
+    def _apply(self, config: Config) -> list[str]:
+        guard = self._guard
+        if guard is None:
+            return []
+        old, self._config, guard.config = self._config, config, config
+        guard.watch.retune(
+            config.triggers, config.pace.fill_rate_bytes_per_s, config.pace.swap_rate_bytes_per_s
+        )
+        guard.striker.orders = orders_of(config)
+        guard.striker.scout.resize(config.select.shortlist, config.select.runners_up)
+        parts = ("guard", "pace", "select", "kill", "log", "triggers")
+        changes = [name for name in parts if getattr(old, name) != getattr(config, name)]
+        late = ("socket", "lag_limit_s", "lock_memory", "realtime")
+        if any(getattr(old.guard, name) != getattr(config.guard, name) for name in late):
+            changes.append("socket, lag_limit, lock_memory and realtime change at the next start only")
+        return changes
+
+    def _revive(self) -> None:
+        if self._child is not None:
+            problem = self._child.revive()
+            if problem:
+                self._fault("reporter", OSError(problem))
+
+    def _wake(self) -> None:
+        if self._guard is not None:
+            self._guard.wake()
+
+    def _fault(self, where: str, error: Exception) -> None:
+        if self._guard is not None:
+            self._guard.fault(where, error)
+
+    def _tell_missing(self, missing: Missing) -> None:
+        self.outbox.put("missing", 4, **missing._asdict())
+
+
+def _reporter_arguments(options: Options, socket_path: str) -> list[str]:
+    """The level is not among them unless it was given to us: the reporter reads it again after a reload."""
+    arguments = ["--socket", socket_path]
+    if options.config is not None:
+        arguments += ["--config", options.config]
+    if options.log_level is not None:
+        arguments += ["--log-level", options.log_level]
+    return arguments
+
+
+def _of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
+    return [Missing(what, cost, "") for what, _, cost in (sentence.partition(": ") for sentence in sentences)]
+
+
+def _trigger(t: Trigger) -> dict[str, object]:
+    return {
+        "name": t.name,
+        "level": records.LEVEL_WORDS[t.level],
+        "conditions": [f"{c.signal} {c.text}" for c in t.conditions],
+        "for_s": t.for_s,
+    }
+
+
+def _write_last(outbox: Outbox) -> None:
+    """Records of kills that nobody has confirmed. Without waiting: whoever does not read now never will."""
+    with contextlib.suppress(OSError):
+        os.set_blocking(sys.stderr.fileno(), False)
+    for datagram in outbox.unseen():
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), datagram + b"\n")
