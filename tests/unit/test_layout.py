@@ -1,0 +1,243 @@
+"""The house's rules, held by reading every file: who may import whom, and how tests are written.
+
+The graph is that of the import statements, so a rule holds for what no test happens to run, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "oomguardd"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+BASE = {"model", "units", "settings"}
+PURE = {"policies", "runtimes", "oomlog", "engine"}
+BELOW_BOTH = BASE | PURE | {"config", "kernel", "sensors"}
+
+MAY_IMPORT = {
+    "": set(),
+    "model": BASE,
+    "units": BASE,
+    "settings": BASE,
+    "config": BASE,
+    "config.__main__": {"config", "sensors"},
+    "policies": BASE,
+    "runtimes": BASE,
+    "oomlog": BASE,
+    "engine": BASE | PURE,
+    "kernel": BASE,
+    "sensors": BASE | {"kernel"},
+    "guard": BELOW_BOTH,
+    "reporter": BELOW_BOTH | {"notifiers"},
+    "notifiers": BASE,
+    "ctl": BELOW_BOTH | {"reporter", "notifiers"},
+    "__main__": {"guard"},
+}
+"""Room, or one module of it -> the rooms it may import. The package itself has the version, open to all."""
+
+PURE_STANDARD_LIBRARY = {
+    "__future__",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "typing",
+}
+"""Nothing in here reads a file, a clock or an environment."""
+
+TOO_RICH_FOR_THE_GUARD = {
+    "email",
+    "http",
+    "importlib",
+    "inspect",
+    "logging",
+    "multiprocessing",
+    "pathlib",
+    "re",
+    "shutil",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "unittest",
+    "urllib",
+}
+"""Memory that would have to be locked, and code that forks or blocks."""
+
+LONGEST_FUNCTION = 50
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def module_of(path: Path) -> str:
+    """oomguardd/kernel/files.py -> oomguardd.kernel.files"""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def room_of(module: str) -> str:
+    """oomguardd.kernel.files -> kernel; the package itself is the room without a name."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Absolute names of all modules imported anywhere in the file."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{shown(path)}:{node.lineno}: write the whole name"
+            name = node.module or ""
+            inner = (f"{name}.{alias.name}" for alias in node.names)
+            found = [module for module in inner if module in MODULES]
+            yield from found or [name]
+
+
+def reachable(start: str) -> set[str]:
+    """The modules of ours that are loaded when this one is."""
+    found: set[str] = set()
+    ahead = [start]
+    while ahead:
+        module = ahead.pop()
+        if module in MODULES and module not in found:
+            found.add(module)
+            parts = module.split(".")
+            ahead += [".".join(parts[:length]) for length in range(1, len(parts))]
+            ahead += imports_of(MODULES[module])
+    return found
+
+
+def outside(modules: set[str]) -> set[str]:
+    """Top names of what those modules import and is not ours."""
+    tops = {name.partition(".")[0] for module in modules for name in imports_of(MODULES[module])}
+    return tops - {"oomguardd"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_imports_point_one_way(path: Path) -> None:
+    module = module_of(path).partition(".")[2]
+    room = module if module in MAY_IMPORT else room_of(module_of(path))
+    assert room in MAY_IMPORT, f"{room}: a new room needs a row in the table"
+    theirs = {room_of(name) for name in imports_of(path) if name.partition(".")[0] == "oomguardd"}
+    wrong = theirs - MAY_IMPORT[room] - {room, ""}
+    assert not wrong, f"{shown(path)} ({room}) must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room_of(module_of(path)) in PURE], ids=shown)
+def test_pure_rooms_cannot_reach_the_world(path: Path) -> None:
+    used = outside({module_of(path)})
+    assert used <= PURE_STANDARD_LIBRARY, f"not allowed: {used - PURE_STANDARD_LIBRARY}"
+
+
+def test_the_guard_needs_nothing_but_the_standard_library() -> None:
+    loaded = reachable("oomguardd.__main__")
+    assert "oomguardd.guard.loop" in loaded, "the graph is not followed"
+    assert outside(loaded) - set(sys.stdlib_module_names) <= {"tomli", "tomllib"}
+
+
+def test_the_guard_stays_lean() -> None:
+    used = outside(reachable("oomguardd.__main__"))
+    assert not used & TOO_RICH_FOR_THE_GUARD
+
+
+def test_the_two_processes_do_not_know_each_other() -> None:
+    assert not {module for module in reachable("oomguardd.reporter.__main__") if room_of(module) == "guard"}
+    assert not {module for module in reachable("oomguardd.__main__") if room_of(module) == "reporter"}
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=shown)
+def test_nothing_is_imported_inside_a_function(path: Path) -> None:
+    late = [
+        f"{shown(path)}:{node.lineno}"
+        for function in functions_of(path)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not late
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_functions_fit_a_screen(path: Path) -> None:
+    lengths = {
+        function.name: (function.end_lineno or 0) - function.lineno + 1 for function in functions_of(path)
+    }
+    assert not {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_every_file_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(tree_of(path))
+
+
+ASSERTING_CALLS = {"raises", "warns", "fail"}
+
+
+def asserts(function: ast.AST, helpers: set[str]) -> bool:
+    """Whether it asserts, or expects an exception, or calls a function of its file that does."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ASSERTING_CALLS | helpers or called.startswith("assert_"):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.name.startswith("test_")], ids=shown)
+def test_every_test_asserts(path: Path) -> None:
+    functions = list(functions_of(path))
+    helpers = {one.name for one in functions if not one.name.startswith("test_") and asserts(one, set())}
+    idle = [
+        f"{shown(path)}:{function.lineno} {function.name}"
+        for function in functions
+        if function.name.startswith("test_") and not asserts(function, helpers)
+    ]
+    assert not idle
+
+
+@pytest.mark.parametrize("path", TESTS, ids=shown)
+def test_nothing_is_mocked(path: Path) -> None:
+    tops = {
+        alias.name
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "mock" not in tops
+    patched = [
+        f"{shown(path)}:{node.lineno}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "setattr"
+        and getattr(node.value, "id", "") == "monkeypatch"
+    ]
+    assert not patched, "if it needs a mock, it lacks an argument"
