@@ -1,10 +1,9 @@
 """The second loop of defence: if the main loop is late, the process is given up and started again by systemd.
 
-Rule of this file: nothing here needs the interpreter. faulthandler's own thread is C, waits on a monotonic
-clock
-(so that a suspended machine is not late), and works while the main thread sits in a page fault with the
-interpreter lock in its hands. What it saw goes to a file on tmpfs, which cannot block, and the next guard
-tells it.
+Rule of this file: late is counted in naps of the warden's own. When the whole machine stood still (a suspended
+or migrated guest, a hypervisor with other things to do) one nap was long, and the main loop gets its turn
+before the next one is over. What it saw goes to a file on tmpfs, which cannot block, and the next guard tells
+it. If even this thread cannot run, systemd's own watchdog is left.
 """
 
 from __future__ import annotations
@@ -12,18 +11,31 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import threading
+from collections.abc import Callable
+
+from oomguardd.kernel.clock import monotonic_s
 
 EVIDENCE = "stalled"
 """Name of the evidence file beside the socket."""
+NAPS = 4
+"""So many naps without a sign of the main loop make up the limit."""
 
 
 class Warden:
-    """Call `expect` before every sleep; what comes later than that plus the limit ends the process."""
+    """Call `expect` before every sleep; what comes later than that plus the limit ends the process.
 
-    def __init__(self, directory: str, limit_s: float) -> None:
+    `give_up` is what ends it; only a test has another.
+    """
+
+    def __init__(self, directory: str, limit_s: float, give_up: Callable[[int], object] = os._exit) -> None:
         self.limit_s = limit_s
         self._path = os.path.join(directory, EVIDENCE)
+        self._give_up = give_up
         self._fd = -1
+        self._due_s = 0.0
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def take_evidence(self) -> str:
         """What the warden of the previous guard wrote before it gave it up; empty if there is nothing."""
@@ -40,7 +52,11 @@ class Warden:
         return text
 
     def open(self) -> OSError | None:
-        """Makes the evidence file, before arming: from then on no file is opened for writing."""
+        """Makes the evidence file and starts to watch, before arming: from then on no file is opened for
+        writing. The error is about the file; without it there is a watch all the same."""
+        self.expect(0.0)
+        self._thread = threading.Thread(target=self._watch, name="warden", daemon=True)
+        self._thread.start()
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._fd = os.open(self._path, flags, 0o600)
@@ -50,15 +66,33 @@ class Warden:
 
     def expect(self, within_s: float) -> None:
         """The main loop will be here again within that time, or the process ends with status 1."""
-        if self._fd >= 0:
-            with contextlib.suppress(RuntimeError):  # no thread to be had now: the next tick tries again
-                faulthandler.dump_traceback_later(within_s + self.limit_s, exit=True, file=self._fd)
+        self._due_s = monotonic_s() + within_s
 
     def close(self) -> None:
-        """Ends the watch and removes an empty evidence file."""
-        faulthandler.cancel_dump_traceback_later()
+        """Ends the watch and removes the evidence file; may be called twice."""
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self.limit_s)
+            self._thread = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
+
+    def _watch(self) -> None:
+        nap_s = self.limit_s / NAPS
+        missed = 0
+        while not self._done.wait(max(self._due_s - monotonic_s(), 0.0) + nap_s):
+            late_s = monotonic_s() - self._due_s
+            missed = missed + 1 if late_s >= nap_s else 0
+            if missed >= NAPS:
+                self._testify(late_s)
+                self._give_up(1)
+                return
+
+    def _testify(self, late_s: float) -> None:
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._fd, f"the main loop was {late_s:.1f} s late\n".encode())
+                faulthandler.dump_traceback(self._fd, all_threads=True)
