@@ -138,7 +138,7 @@ class Guard:
         to_act_s = self.watch.time_to_act(look.sample)
         if self._may_act(now_s) and self.striker.may_choose(look, look.sample.get("mem_total", 0.0), now_s):
             self.striker.strike(look, self.watch.totals(), self.limits(), now_s)
-        elif to_act_s < NEAR_S and self.level < Level.TERM:
+        elif to_act_s < NEAR_S and self.level < Level.TERM and "mem_available" in look.sample:
             self._look_ahead(look, now_s)
         self._tell(look, now_s)
         if self.level <= Level.WARN and not self.striker.busy:

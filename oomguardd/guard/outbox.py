@@ -230,6 +230,9 @@ def listen(path: str) -> tuple[socket.socket, int]:
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise StartError(f"{directory}: {error.strerror}; make it writable or use --socket") from None
+    if os.fstat(lock).st_uid not in (0, os.geteuid()):
+        os.close(lock)
+        raise StartError(f"{directory}: belongs to another user; use --socket in a directory of your own")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
