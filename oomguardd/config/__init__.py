@@ -1,16 +1,18 @@
-"""The configuration: /etc/oomguard.toml and its drop-ins. What it can say is in sections.py."""
+"""The configuration: /etc/oomguard.toml and its drop-ins. What it can say is in oomguardd/sections.py."""
 
 from oomguardd.config.files import ConfigError, Problem
-from oomguardd.config.load import BUILT_IN, DEFAULT_PATH, Config, load
+from oomguardd.config.load import DEFAULT_PATH, load
 from oomguardd.config.render import config_check, render_default, render_effective
-from oomguardd.config.sections import (
+from oomguardd.config.triggers import DEFAULT_TRIGGERS
+from oomguardd.sections import (
+    BUILT_IN,
+    Config,
     GuardSettings,
     KillSettings,
     LogSettings,
     PaceSettings,
     SelectSettings,
 )
-from oomguardd.config.triggers import DEFAULT_TRIGGERS
 
 __all__ = [
     "BUILT_IN",

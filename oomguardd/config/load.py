@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from oomguardd.config.checks import contradictions, warnings_about
 from oomguardd.config.files import ConfigError, Problem, Source, parse_toml, read_sources
-from oomguardd.config.sections import (
-    SECTIONS,
-    GuardSettings,
-    KillSettings,
-    LogSettings,
-    PaceSettings,
-    SelectSettings,
-)
 from oomguardd.config.triggers import DEFAULT_TRIGGERS, TriggerReader
-from oomguardd.model import Signal, Trigger
+from oomguardd.model import Signal
+from oomguardd.sections import BUILT_IN, SECTIONS, Config
 from oomguardd.settings import Setting, nearest, settings_of, type_name
 from oomguardd.units import quote
 
 DEFAULT_PATH = "/etc/oomguard.toml"
-BUILT_IN = "built-in"
-"""The origin of whatever no file has set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything that can be configured. Two are equal if they have the same effect."""
-
-    guard: GuardSettings = field(default_factory=GuardSettings)
-    pace: PaceSettings = field(default_factory=PaceSettings)
-    select: SelectSettings = field(default_factory=SelectSettings)
-    kill: KillSettings = field(default_factory=KillSettings)
-    log: LogSettings = field(default_factory=LogSettings)
-    triggers: tuple[Trigger, ...] = ()
-    sources: tuple[str, ...] = field(default=(), compare=False)
-    """The files that were read, in order."""
-    warnings: tuple[str, ...] = field(default=(), compare=False)
-    """What is allowed but hardly meant."""
-    origins: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-
-    def origin(self, key: str) -> str:
-        """The file that set the dotted key ("kill.grace", "trigger.low-memory.level"), or BUILT_IN."""
-        return self.origins.get(key, BUILT_IN)
 
 
 def load(

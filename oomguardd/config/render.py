@@ -7,10 +7,10 @@ from typing import Any
 
 from oomguardd.config.conditions import DROPPED
 from oomguardd.config.files import ConfigError
-from oomguardd.config.load import Config, default_triggers, load
-from oomguardd.config.sections import SECTIONS
+from oomguardd.config.load import default_triggers, load
 from oomguardd.config.triggers import DEFAULT_TRIGGERS, TRIGGER_SETTINGS
 from oomguardd.model import LEVEL_NAMES, Signal, Trigger, Unit
+from oomguardd.sections import SECTIONS, Config
 from oomguardd.settings import settings_of, toml_string
 from oomguardd.units import printable
 

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Sequence
 
+from oomguardd.interpreter import command
 from oomguardd.kernel.clock import monotonic_s
 
 FIRST_PAUSE_S = 0.5
@@ -25,7 +25,7 @@ class ReporterChild:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, arguments: Sequence[str]) -> None:
         self._loop = loop
-        self._argv = [sys.executable, "-m", "oomguardd.reporter", "--die-with", str(os.getpid()), *arguments]
+        self._argv = command("oomguardd.reporter.__main__", "--die-with", str(os.getpid()), *arguments)
         self._pid = 0
         self._pidfd = -1
         self._started_s = 0.0
@@ -43,7 +43,7 @@ class ReporterChild:
         if self._pid or now_s < self._again_s:
             return ""
         try:
-            self._pid = os.posix_spawn(sys.executable, self._argv, os.environ, setsigmask=())
+            self._pid = os.posix_spawn(self._argv[0], self._argv, os.environ, setsigmask=())
             self._pidfd = os.pidfd_open(self._pid)
         except OSError as error:
             self._again_s = now_s + self._pause_s

@@ -10,7 +10,6 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from oomguardd.config import Config
 from oomguardd.engine.pace import sleep_s
 from oomguardd.engine.select import Limits
 from oomguardd.guard import records
@@ -21,6 +20,7 @@ from oomguardd.guard.watch import Watch
 from oomguardd.kernel.clock import monotonic_s, suspended_s
 from oomguardd.kernel.notify import Notifier
 from oomguardd.model import Level
+from oomguardd.sections import Config
 
 NEAR_S = 1.0
 """When somebody could have to be killed within this time, the scan is made ahead."""
@@ -203,7 +203,6 @@ class Guard:
     def _while_calm(self) -> None:
         if self.reload is not None:
             reload, self.reload = self.reload, None
-            self._warden.expect(10.0)  # it reads files from a disk
             reload()
         if self.on_calm is not None:
             self.on_calm()

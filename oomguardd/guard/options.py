@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from oomguardd.config import BUILT_IN, Config, load
 from oomguardd.engine.episode import Patience
 from oomguardd.engine.pace import Speeds
 from oomguardd.guard import harden
@@ -16,38 +14,19 @@ from oomguardd.guard.watch import Watch
 from oomguardd.kernel.files import SensorError
 from oomguardd.kernel.memcg import find_container
 from oomguardd.model import Domain
-from oomguardd.sensors import SIGNALS, container_sensors, machine_sensors
+from oomguardd.sections import Config
+from oomguardd.sensors import container_sensors, machine_sensors
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line."""
+    """The command line. `config` and `socket` are absolute paths."""
 
     config: str | None = None
     dry_run: bool = False
     reporter: bool = True
     socket: str | None = None
     log_level: str | None = None
-
-
-def load_config(options: Options) -> Config:
-    """The configuration files with the command line on top. ConfigError with all that is wrong."""
-    config = load(options.config, SIGNALS)
-    guard = config.guard
-    if options.dry_run:
-        guard = replace(guard, dry_run=True)
-    if options.socket is not None:
-        guard = replace(guard, socket=os.path.abspath(options.socket))
-    elif os.geteuid() != 0 and config.origin("guard.socket") == BUILT_IN:
-        guard = replace(guard, socket=_own_socket())
-    log = config.log if options.log_level is None else replace(config.log, level=options.log_level)
-    return replace(config, guard=guard, log=log)
-
-
-def _own_socket() -> str:
-    """Where an ordinary user may put one."""
-    uid = os.geteuid()
-    return f"{os.environ.get('XDG_RUNTIME_DIR') or f'/tmp/oomguard-{uid}'}/oomguard/guard.sock"
 
 
 def make_watch(config: Config, fault: Callable[[str, Exception], None]) -> Watch:

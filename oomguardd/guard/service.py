@@ -14,14 +14,14 @@ import sys
 from collections.abc import Mapping
 
 from oomguardd import __version__
-from oomguardd.config import Config, ConfigError
 from oomguardd.guard import abilities, harden, records
 from oomguardd.guard.actuator import Actuator
 from oomguardd.guard.child import ReporterChild
 from oomguardd.guard.errors import StartError
 from oomguardd.guard.harden import Missing
+from oomguardd.guard.loader import Loaded, Loader
 from oomguardd.guard.loop import Guard
-from oomguardd.guard.options import Options, load_config, make_watch, orders_of
+from oomguardd.guard.options import Options, make_watch, orders_of
 from oomguardd.guard.outbox import Outbox, listen, reporter_uids
 from oomguardd.guard.rehearse import rehearse, warm_up
 from oomguardd.guard.scout import Scout
@@ -34,15 +34,16 @@ from oomguardd.kernel.notify import Notifier, listen_fds, watchdog_interval_s
 from oomguardd.kernel.pressure import open_trigger
 from oomguardd.kernel.process import own_ancestors, resident_pages
 from oomguardd.model import PAGE_BYTES, Trigger
+from oomguardd.sections import Config
 
 REPORTER_USER = "oomguard"
 FAREWELL_S = 1.0
 """So long the reporter is given to write down the last records when we end."""
 
 
-async def serve(options: Options, environ: Mapping[str, str]) -> int:
-    """Runs the guard until SIGTERM or SIGINT. StartError or ConfigError before it is armed."""
-    service = Service(options, environ)
+async def serve(options: Options, config: Config, environ: Mapping[str, str]) -> int:
+    """Runs the guard until SIGTERM or SIGINT. StartError before it is armed."""
+    service = Service(options, config, environ)
     try:
         await service.start()
         await service.ended.wait()
@@ -54,12 +55,12 @@ async def serve(options: Options, environ: Mapping[str, str]) -> int:
 class Service:
     """Everything that one running guard owns."""
 
-    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
+    def __init__(self, options: Options, config: Config, environ: Mapping[str, str]) -> None:
         self.options = options
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._began_s = monotonic_s()
-        self._config = load_config(options)
+        self._config = config
         self._proc_fd = open_dir("/proc")
         abilities.demand_kill(self._proc_fd, self._config.guard.dry_run)
         self._given = listen_fds(environ)
@@ -72,6 +73,7 @@ class Service:
         self._actuator: Actuator | None = None
         self._waker: PressureWaker | None = None
         self._child: ReporterChild | None = None
+        self._loader: Loader | None = None
 
     async def start(self) -> None:
         """Builds, rehearses, arms and starts to tick."""
@@ -109,12 +111,16 @@ class Service:
     def stop(self) -> None:
         """Lets everything go; what no reporter has confirmed goes to standard error."""
         self._notifier.send("STOPPING=1")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)  # it has been heard, and the loop is about to go
         if self._guard is not None:
             self._guard.stop()
             self.outbox.put("stopping", 5, why="asked to end")
         self._warden.close()
+        if self._loader is not None:
+            self._loader.close()
         if self._child is not None:
-            self._loop.remove_signal_handler(signal.SIGINT)
             self._child.stop(FAREWELL_S)
             self.outbox.hear_all()
         _write_last(self.outbox)
@@ -190,24 +196,31 @@ class Service:
         self._loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
 
     def _ask_reload(self) -> None:
-        """At the next tick that is calm: reading files from a disk may take seconds on a dying machine."""
+        """At the next tick that is calm: it takes a process."""
         if self._guard is not None:
             self._guard.reload = self._reload
             self._guard.wake()
 
     def _reload(self) -> None:
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s() * 1e6)}")
+        if self._loader is not None:
+            self._loader.close()  # asked again: what that one reads may be old
         try:
-            config = load_config(self.options)
-        except ConfigError as error:
-            self.outbox.put("reload_failed", 3, problems=[str(problem) for problem in error.problems])
+            self._loader = Loader(self._loop, self.options, self._loaded)
+        except OSError as error:
+            self._loaded([f"the process that reads the configuration cannot be started: {error.strerror}"])
+
+    def _loaded(self, loaded: Loaded) -> None:
+        self._loader = None
+        if isinstance(loaded, Config):
+            changes = self._apply(loaded)
+            self.outbox.put("reloaded", 5, sources=list(loaded.sources), changes=changes)
+            self._notifier.send("READY=1")
+        else:
+            self.outbox.put("reload_failed", 3, problems=loaded)
             self._notifier.send(
                 "READY=1", "STATUS=the new configuration is wrong, the old one stays in force"
             )
-            return
-        changes = self._apply(config)
-        self.outbox.put("reloaded", 5, sources=list(config.sources), changes=changes)
-        self._notifier.send("READY=1")
 
     def _apply(self, config: Config) -> list[str]:
         guard = self._guard

@@ -1,6 +1,7 @@
 """The second loop of defence: if the main loop is late, the process is given up and started again by systemd.
 
-Rule of this file: late is counted in naps of the warden's own. When the whole machine stood still (a suspended
+Rule of this file: late is counted in naps of the warden's own. When the whole machine stood still (a
+suspended
 or migrated guest, a hypervisor with other things to do) one nap was long, and the main loop gets its turn
 before the next one is over. What it saw goes to a file on tmpfs, which cannot block, and the next guard tells
 it. If even this thread cannot run, systemd's own watchdog is left.

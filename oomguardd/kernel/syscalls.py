@@ -16,6 +16,7 @@ MCL_ONFAULT = 4  # lock pages as they are touched, instead of touching them all
 _SYS_PROCESS_MRELEASE = 448  # numbers from 424 on are the same on every architecture
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_SET_NO_NEW_PRIVS = 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -63,6 +64,12 @@ def process_mrelease(pidfd: int) -> int:
 def set_dumpable(dumpable: bool) -> OSError | None:
     """PR_SET_DUMPABLE: whether others of our uid may trace us, and a crash may dump our memory."""
     return _set(_PR_SET_DUMPABLE, int(dumpable), "PR_SET_DUMPABLE")
+
+
+def set_name(name: str) -> OSError | None:
+    """PR_SET_NAME: what ps and top call this thread (of a process: its main thread); at most 15 bytes."""
+    text = ctypes.create_string_buffer(name.encode()[:15])
+    return _outcome(_prctl(_PR_SET_NAME, ctypes.addressof(text), 0, 0, 0), "PR_SET_NAME")
 
 
 def set_death_signal(signal: int) -> OSError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from oomguardd.config import Config, ConfigError, load, render_effective
 from oomguardd.config.files import Source
 from oomguardd.config.load import merge
 from oomguardd.model import Signal, Unit
+from oomguardd.sections import from_wire, to_wire
 from oomguardd.settings import nearest, toml_string
 from oomguardd.units import (
     format_duration,
@@ -117,6 +119,9 @@ def test_the_effective_configuration_loads_as_itself(files: list[dict[str, Any]]
     assume(isinstance(config, Config))  # not if no trigger is left, or the pace contradicts itself
     assert isinstance(config, Config)
     assert load_bytes(render_effective(config).encode()) == config
+    wired = from_wire(json.loads(json.dumps(to_wire(config))))
+    assert wired == config
+    assert (wired.sources, wired.warnings, wired.origins) == (config.sources, config.warnings, config.origins)
 
 
 junk = st.recursive(

@@ -15,8 +15,8 @@ from oomguardd.config import (
     render_default,
     render_effective,
 )
-from oomguardd.config.sections import SECTIONS
 from oomguardd.model import Level
+from oomguardd.sections import SECTIONS
 from oomguardd.sensors import SIGNALS
 from oomguardd.settings import settings_of
 from oomguardd.units import Amount

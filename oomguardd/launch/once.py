@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from oomguardd.config import Config
 from oomguardd.engine.explain_once import once_lines
 from oomguardd.engine.select import Limits
 from oomguardd.guard import records
@@ -12,6 +11,7 @@ from oomguardd.guard.options import make_watch
 from oomguardd.guard.scout import Scout
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import own_ancestors
+from oomguardd.sections import Config
 
 
 def look_once(config: Config, as_json: bool) -> str:

@@ -1,14 +1,12 @@
-"""oomguardd's command line. Exit status: 0 ok, 1 cannot start or configuration wrong, 2 usage."""
+"""oomguardd's command line."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 
 from oomguardd import __version__
-from oomguardd.config import ConfigError
-from oomguardd.guard.errors import StartError
 from oomguardd.guard.options import Options
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error")
@@ -32,31 +30,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--dry-run", action="store_true", help="decide and record, but signal nobody")
     add("--once", action="store_true", help="look once: readings, level, top candidates; then exit")
-    add("--json", action="store_true", help="with --once: for programs")
+    add("--json", action="store_true", help="with --once or --check-config: for programs")
     add("--no-reporter", action="store_true", help="do not start the reporter (it has a unit of its own)")
     add("--socket", metavar="PATH", help="where the reporter connects")
     add("--log-level", choices=LOG_LEVELS, help="the least important messages that are written")
     add("--version", action="version", version=f"oomguardd {__version__}")
     args = parser.parse_args(argv)
-    if args.json and not args.once:
-        parser.error("--json goes with --once")
+    if args.json and not (args.once or args.check_config):
+        parser.error("--json goes with --once or --check-config")
     return args
 
 
 def options_of(args: argparse.Namespace) -> Options:
     """What of them the guard itself needs."""
-    return Options(args.config, args.dry_run, not args.no_reporter, args.socket, args.log_level)
-
-
-def run(work: Callable[[], int]) -> int:
-    """`work`'s exit status, or 1 and on standard error why it could not start."""
-    try:
-        return work()
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-    except StartError as error:
-        print(f"oomguardd: cannot start: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        pass  # whoever read our output has seen enough
-    return 1
+    config, socket = (path if path is None else os.path.abspath(path) for path in (args.config, args.socket))
+    return Options(config, args.dry_run, not args.no_reporter, socket, args.log_level)

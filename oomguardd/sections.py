@@ -1,9 +1,16 @@
-"""The sections of the configuration: each field is a setting (see settings.py)."""
+"""What the configuration says, as one value: its sections, each field of them a setting (see settings.py).
+
+Rule of this file: no file is read here. The guard holds a Config that another process has read and
+checked, so that it needs neither a parser nor a disk; to_wire() and from_wire() are how it gets there.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
+from oomguardd.model import Condition, Level, Trigger
 from oomguardd.settings import setting
 from oomguardd.units import Amount, choice, parse_amount, parse_duration_s, parse_path, parse_rate_bytes_per_s
 
@@ -157,3 +164,60 @@ SECTIONS: dict[str, type] = {
     "kill": KillSettings,
     "log": LogSettings,
 }
+
+BUILT_IN = "built-in"
+"""The origin of whatever no file has set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be configured. Two are equal if they have the same effect."""
+
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    pace: PaceSettings = field(default_factory=PaceSettings)
+    select: SelectSettings = field(default_factory=SelectSettings)
+    kill: KillSettings = field(default_factory=KillSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    triggers: tuple[Trigger, ...] = ()
+    sources: tuple[str, ...] = field(default=(), compare=False)
+    """The files that were read, in order."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What is allowed but hardly meant."""
+    origins: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def origin(self, key: str) -> str:
+        """The file that set the dotted key ("kill.grace", "trigger.low-memory.level"), or BUILT_IN."""
+        return self.origins.get(key, BUILT_IN)
+
+
+def to_wire(config: Config) -> dict[str, Any]:
+    """The configuration in what JSON has, without loss."""
+    return {
+        **{name: _fields(getattr(config, name)) for name in SECTIONS},
+        "triggers": [_fields(trigger) for trigger in config.triggers],
+        "sources": config.sources,
+        "warnings": config.warnings,
+        "origins": config.origins,
+    }
+
+
+def from_wire(wire: Mapping[str, Any]) -> Config:
+    """What to_wire() was given. KeyError, TypeError or ValueError if it is anything else."""
+    sections = {name: section(**wire[name]) for name, section in SECTIONS.items()}
+    select: SelectSettings = sections["select"]
+    sections["select"] = replace(select, smallest_victim=Amount(*select.smallest_victim))
+    return Config(
+        **sections,
+        triggers=tuple(_trigger(**trigger) for trigger in wire["triggers"]),
+        sources=tuple(wire["sources"]),
+        warnings=tuple(wire["warnings"]),
+        origins=dict(wire["origins"]),
+    )
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {row.name: getattr(value, row.name) for row in fields(value)}
+
+
+def _trigger(name: str, level: int, conditions: list[list[Any]], for_s: float) -> Trigger:
+    return Trigger(name, Level(level), tuple(Condition(*condition) for condition in conditions), for_s)

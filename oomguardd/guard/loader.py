@@ -1,0 +1,102 @@
+"""Reads the configuration again, in a process of its own.
+
+Rule of this file: the guard has neither a TOML parser nor the time to wait for a disk. It starts a reader
+when all is calm, and takes what that one found when it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable
+
+from oomguardd.guard.options import Options
+from oomguardd.interpreter import command
+from oomguardd.sections import Config, from_wire
+
+WITHIN_S = 60.0
+LARGEST_BYTES = 4 << 20
+
+Loaded = Config | list[str]
+"""The configuration, or all that is wrong with it."""
+
+
+class Loader:
+    """One reading; `on_loaded` is called once, with what came of it."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, options: Options, on_loaded: Callable[[Loaded], None]
+    ) -> None:
+        self._loop = loop
+        self._on_loaded = on_loaded
+        self._data = b""
+        self._fd, writable = os.pipe()
+        os.set_blocking(self._fd, False)
+        try:
+            self._pid = _spawn(options, writable)
+        finally:
+            os.close(writable)
+        self._late = loop.call_later(WITHIN_S, self._finish, f"reading it took more than {WITHIN_S:.0f} s")
+        loop.add_reader(self._fd, self._read)
+
+    def close(self) -> None:
+        """Ends the reading without a result; nothing if it is over."""
+        if self._fd >= 0:
+            self._end()
+
+    def _read(self) -> None:
+        try:
+            part = os.read(self._fd, 65536)
+        except BlockingIOError:
+            return
+        self._data += part
+        if not part:
+            self._finish("")
+        elif len(self._data) > LARGEST_BYTES:
+            self._finish("it is too large")
+
+    def _finish(self, problem: str) -> None:
+        self._end()
+        self._on_loaded([problem] if problem else parse_loaded(self._data))
+
+    def _end(self) -> None:
+        self._late.cancel()
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+        # It has closed its output, so that it is at its end; what it is not is not worth waiting for.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)  # our own child, not yet waited for
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+def parse_loaded(data: bytes) -> Loaded:
+    """What `oomguardd --check-config --json` said."""
+    try:
+        said = json.loads(data)
+        return (
+            [str(problem) for problem in said["problems"]]
+            if "problems" in said
+            else from_wire(said["config"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return [f"the process that reads the configuration failed ({type(error).__name__}: {error})"]
+
+
+def _spawn(options: Options, stdout: int) -> int:
+    arguments = ["--check-config", "--json"]
+    if options.dry_run:
+        arguments.append("--dry-run")
+    for flag, value in (
+        ("config", options.config),
+        ("socket", options.socket),
+        ("log-level", options.log_level),
+    ):
+        if value is not None:
+            arguments += [f"--{flag}", value]
+    argv = command("oomguardd.launch.command", *arguments)
+    return os.posix_spawn(argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, stdout, 1)])
