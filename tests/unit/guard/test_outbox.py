@@ -1,0 +1,401 @@
+"""The socket's server side, with real peers of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oomguardd.guard.errors import StartError
+from oomguardd.guard.outbox import PEERS, Outbox, listen, reporter_uids
+from tests.shell.rig import event_loop, open_fds
+
+Record = dict[str, Any]
+OURSELVES = frozenset({os.geteuid()})
+
+
+class Office:
+    """An outbox that serves on a socket, and the loop to run it."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, ring: int, uids: frozenset[int]) -> None:
+        self.path = str(path / "guard.sock")
+        self.loop = loop
+        self.outbox = Outbox("run1", ring)
+        listener, self.lock = listen(self.path)
+        self.outbox.serve(loop, listener, uids)
+
+    def run(self, done: Callable[[], bool] = lambda: False, for_s: float = 20.0) -> bool:
+        """Runs the loop until `done`; False after `for_s`."""
+        deadline_s = time.monotonic() + for_s
+        while not done():
+            if time.monotonic() > deadline_s:
+                return False
+            self.loop.run_until_complete(asyncio.sleep(0.001))
+        return True
+
+    def connect(self) -> socket.socket:
+        """A peer that has not said anything yet."""
+        self.settle()  # whoever has just left is gone
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        before = self.outbox.peers
+        sock.connect(self.path)
+        sock.setblocking(False)
+        self.run(lambda: self.outbox.peers > before, 5.0)
+        return sock
+
+    def reporter(self, run: str = "", last: int = 0) -> socket.socket:
+        sock = self.connect()
+        sock.send(json.dumps({"hello": 1, "run": run, "last": last}).encode())
+        self.settle()
+        return sock
+
+    def settle(self) -> None:
+        """Lets the loop handle what is there."""
+        for _ in range(5):
+            self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(asyncio.sleep(0.005))
+
+    def close(self) -> None:
+        self.outbox.close()
+        os.close(self.lock)
+
+
+@contextlib.contextmanager
+def office(path: Path, ring: int = 512, uids: frozenset[int] = OURSELVES) -> Iterator[Office]:
+    with event_loop() as loop:
+        place = Office(path, loop, ring, uids)
+        try:
+            yield place
+        finally:
+            place.close()
+
+
+def received(sock: socket.socket) -> list[Record]:
+    """What is there to be read now."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while data := sock.recv(1 << 16):
+            found.append(json.loads(data))
+    return found
+
+
+def numbers(records: list[Record]) -> list[int]:
+    return [record["seq"] for record in records]
+
+
+def test_a_record_has_what_all_have(tmp_path: Path) -> None:
+    with office(tmp_path) as place, place.reporter() as sock:
+        place.outbox.put("level", 5, level="warn")
+        (record,) = received(sock)
+        assert record["time_s"] == pytest.approx(time.time(), abs=60)
+        del record["time_s"]
+        assert record == {"kind": "level", "run": "run1", "seq": 1, "priority": 5, "level": "warn"}
+
+
+def test_what_came_before_the_first_reporter_is_told_to_it(tmp_path: Path) -> None:
+    with office(tmp_path) as place:
+        for _ in range(3):
+            place.outbox.put("level", 5)
+        with place.reporter() as sock:
+            assert numbers(received(sock)) == [1, 2, 3]
+
+
+def test_nothing_before_hello(tmp_path: Path) -> None:
+    with office(tmp_path) as place, place.connect() as sock:
+        place.outbox.put("level", 5)
+        place.outbox.put_state("state", 6)
+        place.settle()
+        assert received(sock) == []
+
+
+def test_a_stopped_reporter_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> None:
+    """Its buffer is full after some hundred records; when it reads again it gets all of them, in order."""
+    text = "x" * 1000
+    with office(tmp_path, ring=3000) as place, place.reporter() as sock:
+        began_s = time.monotonic()
+        for number in range(2000):
+            place.outbox.put_vital("kill", 1, number=number, text=text)
+        place.outbox.put_state("state", 6)
+        assert time.monotonic() - began_s < 10
+        assert place.outbox.dropped == 1
+        got: list[Record] = []
+
+        def read_on() -> bool:
+            got.extend(received(sock))
+            return len(got) >= 2000
+
+        assert place.run(read_on)
+        assert numbers(got) == list(range(1, 2001))
+        assert [record["number"] for record in got] == list(range(2000))
+        place.outbox.put_state("state", 6)
+        assert [record["kind"] for record in received(sock)] == ["state"]
+
+
+def test_state_is_never_told_before_what_was_kept(tmp_path: Path) -> None:
+    with office(tmp_path, ring=3000) as place, place.reporter() as sock:
+        for _ in range(1000):
+            place.outbox.put_vital("kill", 1, text="x" * 1000)
+        received(sock)  # there is room again, but the loop has not run yet
+        place.outbox.put_state("state", 6)
+        assert place.outbox.dropped == 1
+        assert "state" not in [record["kind"] for record in received(sock)]
+
+
+def test_after_a_reconnect_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    with office(tmp_path) as place:
+        with place.reporter() as sock:
+            for _ in range(5):
+                place.outbox.put("level", 5)
+            assert numbers(received(sock)) == [1, 2, 3, 4, 5]
+        place.outbox.put("level", 5)
+        place.settle()
+        assert place.outbox.peers == 0
+        with place.reporter("run1", 3) as again:
+            assert numbers(received(again)) == [4, 5, 6]
+
+
+@pytest.mark.parametrize(("run", "last"), [("another", 5), ("", 0), ("run1", 99), ("run1", -3)])
+def test_a_number_of_another_run_means_nothing(tmp_path: Path, run: str, last: int) -> None:
+    with office(tmp_path) as place:
+        for _ in range(3):
+            place.outbox.put("level", 5)
+        with place.reporter(run, last) as sock:
+            assert numbers(received(sock)) == [1, 2, 3]
+
+
+def test_a_new_reporter_is_not_told_what_another_has_written(tmp_path: Path) -> None:
+    with office(tmp_path) as place:
+        with place.reporter() as sock:
+            for _ in range(3):
+                place.outbox.put("level", 5)
+            sock.send(b'{"ack":2}')
+            place.settle()
+        with place.reporter() as other:
+            assert numbers(received(other)) == [3]
+
+
+def test_a_full_ring_gives_up_what_is_not_vital_first(tmp_path: Path) -> None:
+    with office(tmp_path, ring=4) as place:
+        place.outbox.put_vital("kill", 1)
+        place.outbox.put("level", 5)
+        place.outbox.put_vital("outcome", 5)
+        place.outbox.put("level", 5)
+        for _ in range(2):
+            place.outbox.put_vital("kill", 1)
+        assert place.outbox.dropped == 2
+        with place.reporter() as sock:
+            assert numbers(received(sock)) == [1, 3, 5, 6]
+        place.outbox.put_vital("kill", 1)
+        assert place.outbox.dropped == 3  # nothing else is left: the oldest
+        assert len(list(place.outbox.unseen())) == 4
+
+
+def test_what_was_written_out_is_given_up_before_anything_else(tmp_path: Path) -> None:
+    with office(tmp_path, ring=2) as place, place.reporter() as sock:
+        place.outbox.put_vital("kill", 1)
+        sock.send(b'{"ack":1}')
+        place.settle()
+        place.outbox.put("level", 5)
+        place.outbox.put_vital("kill", 1)
+        assert place.outbox.dropped == 0
+
+
+def test_unseen_are_the_vital_ones_that_nobody_has_confirmed(tmp_path: Path) -> None:
+    with office(tmp_path) as place, place.reporter() as sock:
+        for _ in range(3):
+            place.outbox.put_vital("kill", 1)
+        place.outbox.put("level", 5)
+        sock.send(b'{"ack":2}')
+        place.settle()
+        assert [json.loads(data)["seq"] for data in place.outbox.unseen()] == [3]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\xff\xfe\x00",
+        b"{",
+        b"[]",
+        b"null",
+        b"3",
+        b"[" * 4000,
+        b"x" * 8000,
+        b'{"ack":"1"}',
+        b'{"ack":null}',
+        b'{"ack":1e999}',
+        b'{"ack":999999}',
+        b'{"ack":-1}',
+        b'{"ack":true}',
+        b'{"ack":' + b"9" * 4000 + b"}",
+    ],
+)
+def test_garbage_from_a_peer_changes_nothing(tmp_path: Path, garbage: bytes) -> None:
+    with office(tmp_path) as place, place.reporter() as sock:
+        place.outbox.put_vital("kill", 1)
+        sock.send(garbage)
+        place.settle()
+        assert len(list(place.outbox.unseen())) == 1
+        place.outbox.put("level", 5)
+        assert numbers(received(sock)) == [1, 2]
+
+
+@pytest.mark.parametrize("last", ["7", None, [], {}, True, 1.5])
+def test_hello_with_nonsense_starts_from_the_first(tmp_path: Path, last: object) -> None:
+    with office(tmp_path) as place, place.connect() as sock:
+        place.outbox.put("level", 5)
+        sock.send(json.dumps({"hello": {}, "run": ["run1"], "last": last}).encode())
+        place.settle()
+        assert numbers(received(sock)) == [1]
+
+
+def test_an_empty_datagram_is_an_end(tmp_path: Path) -> None:
+    """That is what a closed peer looks like; the record goes to the next one."""
+    with office(tmp_path) as place, place.reporter() as sock:
+        sock.send(b"")
+        place.settle()
+        assert place.outbox.peers == 0
+        place.outbox.put("level", 5)
+        with place.reporter() as again:
+            assert numbers(received(again)) == [1]
+
+
+def test_foreign_users_are_refused(tmp_path: Path) -> None:
+    with office(tmp_path, uids=frozenset({os.geteuid() + 12345})) as place:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with sock:
+            sock.connect(place.path)
+            sock.send(b'{"hello":1,"run":"","last":0}')
+            place.outbox.put("level", 5)
+            place.settle()
+            assert place.outbox.peers == 0
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(100) == b""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_process_of_another_user_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:3]:
+        if parent.stat().st_uid == os.geteuid() and parent.name.startswith("pytest"):
+            parent.chmod(0o755)
+    with office(tmp_path, uids=frozenset({0})) as place:
+        place.outbox.put_vital("kill", 1)
+        pid = os.fork()
+        if pid == 0:
+            status = 3
+            try:
+                os.setresuid(65533, 65533, 65533)
+                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+                    sock.connect(place.path)
+                    with contextlib.suppress(OSError):
+                        sock.send(b'{"hello":1,"run":"","last":0}')
+                    sock.settimeout(20)
+                    try:
+                        status = 1 if sock.recv(100) else 0
+                    except ConnectionResetError:
+                        status = 0
+            finally:
+                os._exit(status)
+        ended: list[int] = []
+
+        def gone() -> bool:
+            found, status = os.waitpid(pid, os.WNOHANG)
+            ended.extend([os.waitstatus_to_exitcode(status)] if found else [])
+            return bool(ended)
+
+        assert place.run(gone)
+        assert ended == [0]
+
+
+def test_no_more_peers_than_there_is_room_for(tmp_path: Path) -> None:
+    with office(tmp_path) as place, contextlib.ExitStack() as stack:
+        for _ in range(PEERS):
+            stack.enter_context(place.connect())
+        extra = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        extra.connect(place.path)
+        place.settle()
+        assert place.outbox.peers == PEERS
+        assert extra.recv(100) == b""
+
+
+def test_a_record_too_long_for_a_datagram_is_shortened(tmp_path: Path) -> None:
+    with office(tmp_path) as place, place.reporter() as sock:
+        place.outbox.put_vital("kill", 1, kill_id=7, spared=["x" * 1000] * 100, why="y" * 70_000)
+        (record,) = received(sock)
+        assert record["shortened"] is True
+        assert (record["kill_id"], record["seq"], record["why"]) == (7, 1, "y" * 1000)
+        assert "spared" not in record
+
+
+def test_anything_can_be_put() -> None:
+    """Names are the law of their owners: half a surrogate, no number, an object."""
+    outbox = Outbox("run1")
+    outbox.put_vital(
+        "kill", 1, comm="\udcff\x00\n", value=float("nan"), thing=object(), none=None, raw=b"\xff"
+    )
+    (data,) = outbox.unseen()
+    assert json.loads(data)["comm"] == "\udcff\x00\n"
+    assert b"\n" not in data
+
+
+def test_without_a_loop_records_are_only_kept() -> None:
+    outbox = Outbox("run1")
+    outbox.put_vital("kill", 1)
+    outbox.put_state("state", 6)
+    outbox.hear_all()
+    outbox.close()
+    assert len(list(outbox.unseen())) == 1
+
+
+def test_the_last_words_are_heard_without_the_loop(tmp_path: Path) -> None:
+    with office(tmp_path) as place, place.reporter() as sock:
+        for _ in range(3):
+            place.outbox.put_vital("kill", 1)
+        for number in (1, 2, 3):
+            sock.send(json.dumps({"ack": number}).encode())
+        place.outbox.hear_all()
+        assert list(place.outbox.unseen()) == []
+
+
+def test_descriptors_are_given_back(tmp_path: Path) -> None:
+    fds = open_fds()
+    with office(tmp_path) as place:
+        for _ in range(20):
+            with place.reporter():
+                place.outbox.put("level", 5)
+            place.settle()
+    assert open_fds() == fds
+
+
+def test_one_guard_on_a_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "deep/guard.sock")
+    listener, lock = listen(path)
+    with listener, pytest.raises(StartError, match="another oomguardd"):
+        listen(path)
+    os.close(lock)
+    again, lock = listen(path)  # what a dead one left behind is no hindrance
+    again.close()
+    os.close(lock)
+
+
+def test_a_socket_where_none_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fds = open_fds()
+    with pytest.raises(StartError, match="socket"):
+        listen(str(tmp_path / "file/guard.sock"))
+    with pytest.raises(StartError, match="socket"):
+        listen(str(tmp_path / ("x" * 200)))
+    assert open_fds() == fds
+
+
+def test_who_may_listen() -> None:
+    assert {0, os.geteuid()} <= reporter_uids("root")
+    assert len(reporter_uids("no-such-user-here")) <= 3
