@@ -15,6 +15,10 @@ from oomguardd.engine.badness import NEVER, kernel_pages
 from oomguardd.model import Adjustment, Candidate, Glance, Spared, Totals, Verdict, Weighed
 from oomguardd.units import format_bytes
 
+FOLLOW_SHARE = 2
+"""Somebody else's victim is waited for only if it holds at least one part in so many of what ours does: a
+small one that takes its time must not keep us from a big one."""
+
 
 class Shortlist(NamedTuple):
     """The worst few of all that were glanced at, worst first."""
@@ -38,6 +42,8 @@ class Limits(NamedTuple):
     """Pids: ourselves and our ancestors."""
     passed_over: Collection[tuple[int, int]]
     """Identities that a signal did not or may not reach."""
+    only_uid: int | None = None
+    """The one user whose processes may be signalled; None without such a limit."""
 
 
 def shortlist(glances: Iterable[Glance], room: int, admit: Callable[[Glance], int | None]) -> Shortlist:
@@ -106,6 +112,8 @@ def spare(c: Candidate, limits: Limits) -> str | None:
         return "init"
     if c.pid in limits.untouchable:
         return "the guard itself or one of its ancestors"
+    if limits.only_uid is not None and c.uid != limits.only_uid:
+        return f"belongs to uid {c.uid}, which this guard may not signal"
     if c.oom_score_adj == NEVER:
         return f"oom_score_adj {NEVER}"
     if c.dying:
@@ -137,6 +145,8 @@ def judge(candidates: Iterable[Candidate], totals: Totals, limits: Limits, runne
             dying = max(dying or c, c, key=lambda d: (d.held_bytes, d.identity))
     weighed.sort(key=lambda w: (w.pages, w.candidate.start_ticks, w.candidate.pid), reverse=True)
     spared.sort(reverse=True)
+    if dying is not None and weighed and dying.held_bytes * FOLLOW_SHARE < weighed[0].candidate.held_bytes:
+        dying = None
     return Verdict(
         victim=weighed[0] if weighed else None,
         runners_up=tuple(weighed[1 : 1 + runners_up]),

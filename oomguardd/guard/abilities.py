@@ -43,6 +43,14 @@ def demand_kill(proc_fd: int, dry_run: bool) -> None:
         raise StartError("/proc does not show this process; mount it (mount -t proc proc /proc)")
 
 
+def may_signal_all(proc_fd: int) -> bool:
+    """Whether other users' processes can be killed."""
+    try:
+        return "KILL" in effective(proc_fd)
+    except (OSError, SensorError):
+        return False
+
+
 def missing(proc_fd: int, totals: Totals) -> Iterator[Missing]:
     """Everything that is not there, one by one."""
     yield from _privileges(proc_fd)
@@ -51,11 +59,7 @@ def missing(proc_fd: int, totals: Totals) -> Iterator[Missing]:
 
 
 def _privileges(proc_fd: int) -> Iterator[Missing]:
-    try:
-        have = effective(proc_fd)
-    except (OSError, SensorError):
-        have = frozenset()
-    if "KILL" not in have:
+    if not may_signal_all(proc_fd):
         yield Missing(
             "CAP_KILL",
             f"only processes of uid {os.geteuid()} can be killed",

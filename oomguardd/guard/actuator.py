@@ -21,6 +21,9 @@ from oomguardd.model import Candidate
 
 Identity = tuple[int, int]
 
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Not the victim's fault: passing over it would spare the right one for ever."""
+
 
 class Grip:
     """A pidfd on a verified process, held until it is dead."""
@@ -59,6 +62,8 @@ class Actuator:
         except ProcessLookupError:
             return Event.VANISHED
         except OSError as error:
+            if error.errno in _OURS:
+                raise
             return Event.VANISHED if error.errno in (errno.EINVAL, errno.ENOENT) else Event.REFUSED
         if start_ticks(self._proc_fd, victim.pid) != victim.start_ticks:
             os.close(fd)

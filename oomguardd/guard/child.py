@@ -47,6 +47,10 @@ class ReporterChild:
             self._pidfd = os.pidfd_open(self._pid)
         except OSError as error:
             self._again_s = now_s + self._pause_s
+            if self._pid:  # nobody would notice its end
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+                self._pid = 0
             return f"the reporter cannot be started: {error.strerror}"
         self._started_s = now_s
         self._loop.add_reader(self._pidfd, self._ended)

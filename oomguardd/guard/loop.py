@@ -52,6 +52,7 @@ class Guard:
         warden: Warden,
         notifier: Notifier,
         untouchable: frozenset[int],
+        only_uid: int | None = None,
     ) -> None:
         self.config = config
         self.watch = watch
@@ -67,12 +68,15 @@ class Guard:
         self._warden = warden
         self._notifier = notifier
         self._untouchable = untouchable
+        self._only_uid = only_uid
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = monotonic_s()
         self._suspended_s = suspended_s()
         self._resumed_s = float("-inf")
         self._failed = 0
+        self._seeing = True
+        """Whether available memory could be read: without it the guard is of no use."""
         self._faults: dict[str, int] = {}
         self._oom_kills = -1.0
         self._told = Level.CALM
@@ -105,7 +109,7 @@ class Guard:
         began_s = monotonic_s()
         try:
             pause_s = self._tick(began_s)
-            self._failed = 0
+            self._failed = 0 if self._seeing else self._failed + 1
         except Exception as error:  # whatever it is, the next tick may still save the machine
             self.fault("tick", error)
             self._failed += 1
@@ -133,12 +137,13 @@ class Guard:
         self._notice_gap(now_s)
         look = self.watch.look()
         self.level = look.assessment.level
+        self._seeing = "mem_available" in look.sample
         self._notice_kernel_kill(look, now_s)
         self.striker.advance(self.level, now_s)
         to_act_s = self.watch.time_to_act(look.sample)
         if self._may_act(now_s) and self.striker.may_choose(look, look.sample.get("mem_total", 0.0), now_s):
             self.striker.strike(look, self.watch.totals(), self.limits(), now_s)
-        elif to_act_s < NEAR_S and self.level < Level.TERM and "mem_available" in look.sample:
+        elif to_act_s < NEAR_S and self.level < Level.TERM and self._seeing:
             self._look_ahead(look, now_s)
         self._tell(look, now_s)
         if self.level <= Level.WARN and not self.striker.busy:
@@ -157,6 +162,7 @@ class Guard:
             select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes),
             self._untouchable,
             self.striker.passed_over,
+            self._only_uid,
         )
 
     def _may_act(self, now_s: float) -> bool:

@@ -28,6 +28,9 @@ RING = 512
 RECORD_BYTES = 60_000
 """Below the smallest default socket buffer (net.core.wmem_default is 208 KiB)."""
 PEERS = 8
+HELLO_S = 10.0
+"""Who has said nothing by then is no reporter."""
+AGAIN_S = 1.0
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -135,8 +138,12 @@ class Outbox:
             return
         try:
             sock, _ = self._listener.accept()
-        except OSError:
-            return  # it gave up again, or we have no descriptor left
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return  # it gave up again
+        except OSError:  # no descriptor left: asking again at once would only take the processor
+            self._loop.remove_reader(self._listener.fileno())
+            self._loop.call_later(AGAIN_S, self._accept_again)
+            return
         sock.setblocking(False)
         _, uid, _ = _CREDENTIALS.unpack(
             sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -144,8 +151,17 @@ class Outbox:
         if uid not in self._uids or len(self._peers) >= PEERS:
             sock.close()
             return
-        self._peers[sock.fileno()] = Peer(sock)
-        self._loop.add_reader(sock.fileno(), self._hear, self._peers[sock.fileno()])
+        peer = self._peers[sock.fileno()] = Peer(sock)
+        self._loop.add_reader(sock.fileno(), self._hear, peer)
+        self._loop.call_later(HELLO_S, self._expect_hello, peer)
+
+    def _accept_again(self) -> None:
+        if self._listener is not None and self._loop is not None:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _expect_hello(self, peer: Peer) -> None:
+        if peer.next_seq == 0:
+            self._drop(peer)  # it takes a place that a reporter may need
 
     def _hear(self, peer: Peer) -> bool:
         """Takes in one datagram; False if there was none."""

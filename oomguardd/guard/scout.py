@@ -152,7 +152,7 @@ class Scout:
         the list.
         """
         limits = self._limits
-        if seen.pid in limits.untouchable:
+        if seen.pid in limits.untouchable or self._foreign(seen.pid):
             return None
         if seen.score <= NEUTRAL and not self._worth_it_only:
             return seen.score
@@ -167,6 +167,17 @@ class Scout:
             self._turned_away = max(self._turned_away, score)
             return None
         return score
+
+    def _foreign(self, pid: int) -> bool:
+        """Whether it belongs to somebody whom we may not signal; the owner of its directory, which costs less
+        than its status."""
+        uid = self._limits.only_uid
+        if uid is None:
+            return False
+        try:
+            return os.stat(str(pid), dir_fd=self._proc_fd).st_uid != uid
+        except OSError:
+            return True
 
     def _in_full(self, short: Shortlist, most: int) -> Iterator[Candidate]:
         now_boot_s = boottime_s()

@@ -88,7 +88,16 @@ class Service:
         self._actuator = Actuator(self._proc_fd, loop, striker.died)
         striker.bind(self._actuator)
         untouchable = own_ancestors(self._proc_fd)
-        self._guard = Guard(config, watch, striker, self.outbox, self._warden, self._notifier, untouchable)
+        self._guard = Guard(
+            config,
+            watch,
+            striker,
+            self.outbox,
+            self._warden,
+            self._notifier,
+            untouchable,
+            None if abilities.may_signal_all(self._proc_fd) else os.geteuid(),
+        )
         if self._watchdog_s is not None:
             self._guard.longest_s = self._watchdog_s / 2
         self.outbox.serve(loop, self._listener, reporter_uids(REPORTER_USER))
@@ -287,3 +296,5 @@ def _write_last(outbox: Outbox) -> None:
     for datagram in outbox.unseen():
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), datagram + b"\n")
+    with contextlib.suppress(OSError):
+        os.set_blocking(sys.stderr.fileno(), True)  # it may be a terminal that others use as well

@@ -89,6 +89,7 @@ class Striker:
         self._settling: Settling | None = None
         self._kill_times: deque[float] = deque()
         self._kill_id = 0
+        self._kills = 0
         self._quiet_until: dict[str, float] = {}
 
     def bind(self, actuator: Actuator) -> None:
@@ -106,8 +107,8 @@ class Striker:
 
     @property
     def kills(self) -> int:
-        """Victims so far."""
-        return self._kill_id
+        """Victims so far (in a dry run, those that would have been)."""
+        return self._kills
 
     @property
     def passed_over(self) -> frozenset[tuple[int, int]]:
@@ -180,6 +181,7 @@ class Striker:
         if event in (Event.VANISHED, Event.REFUSED):
             return False
         self._kill_times.append(signalled_s)
+        self._kills += 1
         self._outbox.put_vital(
             "kill",
             1,

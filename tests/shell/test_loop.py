@@ -67,6 +67,18 @@ def test_the_watchdog_starves_when_ticks_go_on_failing(proc: FakeProc) -> None:
         assert len(warden.fed) == FAILED_TICKS + 1
 
 
+def test_the_watchdog_starves_when_memory_cannot_be_read_any_more(proc: FakeProc) -> None:
+    warden = Fed()
+    with Rig(proc, warden=warden) as rig:
+        proc.write("meminfo", b"garbage")
+        rig.tick(FAILED_TICKS + 5)
+        assert len(warden.fed) == FAILED_TICKS
+        assert rig.outbox.of("fault")[0]["where"] == "MemorySensor"
+        proc.machine(mem_available=CALM_MIB * MIB)
+        rig.tick()
+        assert len(warden.fed) == FAILED_TICKS + 1
+
+
 def test_a_fault_is_told_at_every_tenfold_only(proc: FakeProc) -> None:
     with Rig(proc) as rig:
         for _ in range(1500):

@@ -194,3 +194,22 @@ def test_an_earlier_list_is_trusted_only_beyond_what_can_have_grown() -> None:
     assert not still_complete(730, 666, tenth, TOTALS)
     assert still_complete(740, 666, tenth, TOTALS)
     assert still_complete(700, 666, -tenth, TOTALS)  # memory came back
+
+
+def test_a_small_one_that_is_dying_does_not_keep_us_from_a_big_one() -> None:
+    big = candidate(10, rss_anon_bytes=1000 * MIB)
+    for held_mib, waited_for in ((20, None), (499, None), (500, 11), (900, 11)):
+        dying = candidate(11, rss_anon_bytes=held_mib * MIB, dying=True)
+        verdict = judge((big, dying), TOTALS, LIMITS, 5)
+        assert (verdict.dying.pid if verdict.dying else None) == waited_for
+        assert verdict.victim is not None
+        assert verdict.victim.candidate.pid == 10
+
+
+def test_an_ordinary_user_s_guard_chooses_among_its_own() -> None:
+    mine = candidate(10, uid=1000, rss_anon_bytes=100 * MIB)
+    theirs = candidate(11, uid=0, rss_anon_bytes=900 * MIB)
+    verdict = judge((mine, theirs), TOTALS, LIMITS._replace(only_uid=1000), 5)
+    assert verdict.victim is not None
+    assert verdict.victim.candidate.pid == 10
+    assert "uid 0" in verdict.spared[0].why
