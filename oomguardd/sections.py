@@ -34,7 +34,8 @@ class GuardSettings:
     resume_grace_s: float = setting(
         "10s",
         parse_duration_s,
-        "For so long after a resume from suspend nothing is killed: everything is paged in again then.",
+        "For so long after a resume from suspend only the level kill acts: everything is paged in"
+        " again then.",
         high="10m",
     )
     lock_memory: bool = setting("true", bool, "Lock the guard into memory: it never waits for a page.")

@@ -316,7 +316,7 @@ def _status(task: _Task) -> bytes:
     name = task.comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
     head = (
         f"State:\t{task.state}\nTgid:\t{task.pid}\nPid:\t{task.pid}\nPPid:\t{task.ppid}\n"
-        f"Uid:\t{task.uid}\t{task.uid}\t{task.uid}\t{task.uid}\nGroups:\t \n"
+        f"Tgid:\t{task.pid}\nUid:\t{task.uid}\t{task.uid}\t{task.uid}\t{task.uid}\nGroups:\t \n"
     )
     sizes = (
         ("VmSize", task.anon + task.file + task.shmem),

@@ -6,7 +6,7 @@ Rule of this file: the table is the whole behaviour. What happens (`Event`) is f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from oomguardd.model import Candidate, Level
@@ -27,6 +27,8 @@ class Stage(Enum):
     """SIGKILL is sent, by us or by somebody else."""
     STUCK = auto()
     """It did not die in time (D state, a core dump, a frozen cgroup): no longer waited for, but watched."""
+    BARRED = auto()
+    """It may not be signalled: nothing to wait for, and not to be chosen again."""
     GONE = auto()
 
 
@@ -67,17 +69,18 @@ TABLE: dict[tuple[Stage, Event], tuple[Stage, Order]] = {
     (Stage.CHOSEN, Event.ORDERED_KILL): (Stage.KILLING, Order.SEND_KILL),
     (Stage.CHOSEN, Event.FOREIGN_KILL): (Stage.KILLING, Order.FOLLOW),
     (Stage.CHOSEN, Event.VANISHED): (Stage.GONE, Order.DROP),
-    (Stage.CHOSEN, Event.REFUSED): (Stage.STUCK, Order.PASS_OVER),
+    (Stage.CHOSEN, Event.REFUSED): (Stage.BARRED, Order.PASS_OVER),
     (Stage.TERMINATING, Event.GRACE_OVER): (Stage.KILLING, Order.SEND_KILL),
     (Stage.TERMINATING, Event.LEVEL_ROSE): (Stage.KILLING, Order.SEND_KILL),
     (Stage.TERMINATING, Event.DIED): (Stage.GONE, Order.SETTLE),
     (Stage.TERMINATING, Event.VANISHED): (Stage.GONE, Order.SETTLE),
-    (Stage.TERMINATING, Event.REFUSED): (Stage.STUCK, Order.PASS_OVER),
+    (Stage.TERMINATING, Event.REFUSED): (Stage.BARRED, Order.PASS_OVER),
     (Stage.KILLING, Event.TIME_OVER): (Stage.STUCK, Order.PASS_OVER),
     (Stage.KILLING, Event.DIED): (Stage.GONE, Order.SETTLE),
     (Stage.KILLING, Event.VANISHED): (Stage.GONE, Order.SETTLE),
-    (Stage.KILLING, Event.REFUSED): (Stage.STUCK, Order.PASS_OVER),
+    (Stage.KILLING, Event.REFUSED): (Stage.BARRED, Order.PASS_OVER),
     (Stage.STUCK, Event.DIED): (Stage.GONE, Order.SETTLE),
+    (Stage.BARRED, Event.DIED): (Stage.GONE, Order.DROP),
 }
 """Everything that is not here changes nothing and orders nothing."""
 
@@ -102,6 +105,11 @@ class Patience:
     grace_s: float
     stuck_after_s: float
     settle_s: float
+
+
+def forgive(episode: Episode, lost_s: float) -> Episode:
+    """The episode when the machine stood still for that long: nobody had the time that has passed."""
+    return replace(episode, stage_since_s=episode.stage_since_s + lost_s)
 
 
 def step(episode: Episode, event: Event, now_s: float) -> tuple[Episode, Order]:
@@ -150,11 +158,12 @@ def settled(s: Settling, available_bytes: float, total_bytes: float, now_s: floa
     """Whether the next victim may be chosen.
 
     Yes when the memory has come back (half of what was held: others go on allocating), when the time is over,
-    and when there is less than before the kill by more than 1% of all: then somebody else eats it up.
+    and when there is clearly less than before the kill (by 1% of all, or by a quarter of what there was):
+    then somebody else eats it up.
     """
     if now_s - s.since_s >= s.for_s:
         return True
     gain = available_bytes - s.available_before_bytes
     if s.expected_bytes > 0 and gain >= s.expected_bytes / 2:
         return True
-    return gain < -total_bytes / 100
+    return gain < -min(total_bytes / 100, s.available_before_bytes / 4)

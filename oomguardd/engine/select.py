@@ -42,15 +42,17 @@ class Limits(NamedTuple):
     """Pids: ourselves and our ancestors."""
     passed_over: Collection[tuple[int, int]]
     """Identities that a signal did not or may not reach."""
+    inside: bool = False
+    """Only those in our own part of the cgroup tree: a container's limit says nothing about anybody else."""
     only_uid: int | None = None
     """The one user whose processes may be signalled; None without such a limit."""
 
 
-def shortlist(glances: Iterable[Glance], room: int, admit: Callable[[Glance], int | None]) -> Shortlist:
+def shortlist(glances: Iterable[Glance], room: int, admit: Callable[[Glance, int], int | None]) -> Shortlist:
     """The `room` highest scores; memory does not grow with the number of processes.
 
-    `admit` is asked only about those that would enter, and answers with the score that counts (never a
-    higher one), or None for a process that must not take a place.
+    `admit` is asked only about those that would enter, with the score that must be exceeded, and answers
+    with the score that counts (never a higher one), or None for a process that must not take a place.
     """
     heap: list[Glance] = []
     floor = scanned = left_out = 0
@@ -60,8 +62,8 @@ def shortlist(glances: Iterable[Glance], room: int, admit: Callable[[Glance], in
             if glance.score == floor:
                 left_out += 1
             continue
-        score = admit(glance)
-        if score is None:
+        score = admit(glance, floor)
+        if score is None or score < floor:
             continue
         entry = Glance(score, glance.pid)
         gone = None
@@ -81,8 +83,11 @@ def shortlist(glances: Iterable[Glance], room: int, admit: Callable[[Glance], in
 def still_complete(best: int, floor: int, consumed_bytes: float, totals: Totals) -> bool:
     """Whether a shortlist made earlier must still hold the worst process.
 
-    Whoever was left out then had at most `floor`, and cannot have grown by more than what the whole
-    machine has used up since. The margin is what three roundings may hide: the kernel's two, the cap's one.
+    Whoever was left out then had at most `floor`, and has hardly grown by more than what the whole machine
+    has
+    used up since: only what somebody else gave back in the same time, or a file that was in memory already,
+    could have gone to it unseen. That is why such a list is not used for long. The margin is what
+    three roundings may hide: the kernel's two, the cap's one.
     """
     grown = max(0.0, consumed_bytes) / max(1, totals.ram_bytes + totals.swap_bytes) * 1000
     return best > floor + grown * 2 / 3 + 3
@@ -112,6 +117,8 @@ def spare(c: Candidate, limits: Limits) -> str | None:
         return "init"
     if c.pid in limits.untouchable:
         return "the guard itself or one of its ancestors"
+    if limits.inside and c.cgroup.startswith("/.."):
+        return "outside of this container"
     if limits.only_uid is not None and c.uid != limits.only_uid:
         return f"belongs to uid {c.uid}, which this guard may not signal"
     if c.oom_score_adj == NEVER:

@@ -65,8 +65,13 @@ class Actuator:
             if error.errno in _OURS:
                 raise
             return Event.VANISHED if error.errno in (errno.EINVAL, errno.ENOENT) else Event.REFUSED
-        if start_ticks(self._proc_fd, victim.pid) != victim.start_ticks:
-            os.close(fd)
+        same = False
+        try:
+            same = start_ticks(self._proc_fd, victim.pid) == victim.start_ticks
+        finally:
+            if not same:
+                os.close(fd)
+        if not same:
             return Event.VANISHED
         self._grips[kill_id] = Grip(fd, victim.identity)
         self._loop.add_reader(fd, self._died, kill_id)

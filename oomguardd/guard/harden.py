@@ -50,9 +50,10 @@ def fill_rate() -> float:
 
 
 def raise_priority(realtime: bool) -> Missing | None:
-    """SCHED_FIFO 1 for the main thread, or nice -20; children and later threads start as ordinary ones."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    """nice -20 for all threads, and SCHED_FIFO 1 for the main one; children start as ordinary processes."""
+    for thread in os.listdir("/proc/self/task"):  # the reaper holds the interpreter lock at times
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, int(thread), -20)
     if not realtime:
         return None
     try:

@@ -7,12 +7,12 @@ when all is calm, and takes what that one found when it is there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 from collections.abc import Callable
 
+from oomguardd.guard.child import Child
 from oomguardd.guard.options import Options
 from oomguardd.interpreter import command
 from oomguardd.sections import Config, from_wire
@@ -36,16 +36,24 @@ class Loader:
         self._fd, writable = os.pipe()
         os.set_blocking(self._fd, False)
         try:
-            self._pid = _spawn(options, writable)
+            self._child = Child(loop, _command(options), _nothing, stdout=writable)
+        except OSError:
+            os.close(self._fd)
+            raise
         finally:
             os.close(writable)
         self._late = loop.call_later(WITHIN_S, self._finish, f"reading it took more than {WITHIN_S:.0f} s")
         loop.add_reader(self._fd, self._read)
 
     def close(self) -> None:
-        """Ends the reading without a result; nothing if it is over."""
-        if self._fd >= 0:
-            self._end()
+        """Ends the reading without a result; nothing if it is over. Its process ends when it can."""
+        if self._fd < 0:
+            return
+        self._late.cancel()
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+        self._child.send(signal.SIGKILL)
 
     def _read(self) -> None:
         try:
@@ -59,19 +67,12 @@ class Loader:
             self._finish("it is too large")
 
     def _finish(self, problem: str) -> None:
-        self._end()
+        self.close()
         self._on_loaded([problem] if problem else parse_loaded(self._data))
 
-    def _end(self) -> None:
-        self._late.cancel()
-        self._loop.remove_reader(self._fd)
-        os.close(self._fd)
-        self._fd = -1
-        # It has closed its output, so that it is at its end; what it is not is not worth waiting for.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)  # our own child, not yet waited for
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+
+def _nothing() -> None:
+    """Its end is of no interest: what it had to say came through the pipe."""
 
 
 def parse_loaded(data: bytes) -> Loaded:
@@ -87,16 +88,12 @@ def parse_loaded(data: bytes) -> Loaded:
         return [f"the process that reads the configuration failed ({type(error).__name__}: {error})"]
 
 
-def _spawn(options: Options, stdout: int) -> int:
+def _command(options: Options) -> list[str]:
     arguments = ["--check-config", "--json"]
     if options.dry_run:
         arguments.append("--dry-run")
-    for flag, value in (
-        ("config", options.config),
-        ("socket", options.socket),
-        ("log-level", options.log_level),
-    ):
+    given = (("config", options.config), ("socket", options.socket), ("log-level", options.log_level))
+    for flag, value in given:
         if value is not None:
             arguments += [f"--{flag}", value]
-    argv = command("oomguardd.launch.command", *arguments)
-    return os.posix_spawn(argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, stdout, 1)])
+    return command("oomguardd.launch.command", *arguments)

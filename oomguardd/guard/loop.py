@@ -14,6 +14,7 @@ from oomguardd.engine.pace import sleep_s
 from oomguardd.engine.select import Limits
 from oomguardd.guard import records
 from oomguardd.guard.outbox import Outbox
+from oomguardd.guard.scout import AHEAD_AGE_S
 from oomguardd.guard.strike import Look, Striker
 from oomguardd.guard.warden import Warden
 from oomguardd.guard.watch import Watch
@@ -24,8 +25,6 @@ from oomguardd.sections import Config
 
 NEAR_S = 1.0
 """When somebody could have to be killed within this time, the scan is made ahead."""
-AHEAD_AGE_S = 10.0
-"""A machine that rests near a threshold is scanned again only that often."""
 AHEAD_MOVED = 0.01
 """Or when this share of memory and swap was used up since."""
 AHEAD_SHARE = 5
@@ -33,6 +32,10 @@ AHEAD_SHARE = 5
 GAP_S = 1.0
 """A sleep that took so much longer than planned was no observation: what was to hold `for` a time starts
 again.
+"""
+SCAN_S = 5.0
+"""A scan of very many processes on a slow machine may take longer than the main loop may be late
+otherwise.
 """
 FAILED_TICKS = 20
 CALMER_AFTER_S = 10.0
@@ -51,8 +54,9 @@ class Guard:
         outbox: Outbox,
         warden: Warden,
         notifier: Notifier,
-        untouchable: frozenset[int],
+        untouchable: Callable[[], frozenset[int]],
         only_uid: int | None = None,
+        inside: bool = False,
     ) -> None:
         self.config = config
         self.watch = watch
@@ -69,6 +73,7 @@ class Guard:
         self._notifier = notifier
         self._untouchable = untouchable
         self._only_uid = only_uid
+        self._inside = inside
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = monotonic_s()
@@ -139,10 +144,12 @@ class Guard:
         self.level = look.assessment.level
         self._seeing = "mem_available" in look.sample
         self._notice_kernel_kill(look, now_s)
-        self.striker.advance(self.level, now_s)
+        self.striker.advance(look, now_s)
         to_act_s = self.watch.time_to_act(look.sample)
-        if self._may_act(now_s) and self.striker.may_choose(look, look.sample.get("mem_total", 0.0), now_s):
-            self.striker.strike(look, self.watch.totals(), self.limits(), now_s)
+        least = self._least_to_act(now_s)
+        if self.level >= least and self.striker.may_choose(now_s):
+            self._expect_scan()
+            self.striker.strike(look, self.watch.totals(), self.limits(), now_s, least)
         elif to_act_s < NEAR_S and self.level < Level.TERM and self._seeing:
             self._look_ahead(look, now_s)
         self._tell(look, now_s)
@@ -160,15 +167,16 @@ class Guard:
         return Limits(
             select.oom_score_adj_cap,
             select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes),
-            self._untouchable,
+            self._untouchable(),
             self.striker.passed_over,
+            self._inside,
             self._only_uid,
         )
 
-    def _may_act(self, now_s: float) -> bool:
+    def _least_to_act(self, now_s: float) -> Level:
         """Right after a resume only what would be an emergency anyway."""
         resumed = now_s - self._resumed_s < self.config.guard.resume_grace_s
-        return self.level >= (Level.KILL if resumed else Level.TERM)
+        return Level.KILL if resumed else Level.TERM
 
     def _notice_gap(self, now_s: float) -> None:
         lag_s = now_s - self._due_s
@@ -179,7 +187,8 @@ class Guard:
             self.watch.reset()
             self._outbox.put("gap", 5, why="suspend", lost_s=round(slept_s, 3))
         elif lag_s > GAP_S:
-            self.watch.reset()
+            self.watch.restart_holds()
+            self.striker.forgive(lag_s)
             self._outbox.put("gap", 4, why="pause", lost_s=round(lag_s, 3))
 
     def _notice_kernel_kill(self, look: Look, now_s: float) -> None:
@@ -190,19 +199,23 @@ class Guard:
         if 0 < new < kills + 1 and self.level >= Level.TERM:
             self.striker.stand_down("the kernel's OOM killer has killed", int(new), look, now_s)
 
+    def _expect_scan(self) -> None:
+        """Not for one that fails again and again: it would feed the watchdog for ever."""
+        if self._failed <= FAILED_TICKS:
+            self._warden.expect(SCAN_S)
+
     def _look_ahead(self, look: Look, now_s: float) -> None:
         scout = self.striker.scout
         ahead = scout.ahead
         if ahead is not None:
             age_s = now_s - ahead.taken_s
-            moved = (
-                ahead.unused_bytes - look.sample.get("mem_available", 0.0) - look.sample.get("swap_free", 0.0)
-            )
+            moved = ahead.unused_bytes - look.unused_bytes
             whole = look.sample.get("mem_total", 0.0) + look.sample.get("swap_total", 0.0)
             if age_s < AHEAD_AGE_S and (moved < whole * AHEAD_MOVED or age_s < ahead.cost_s * AHEAD_SHARE):
                 return
         try:
-            scout.look_ahead(look.sample, self.limits())
+            self._expect_scan()
+            scout.look_ahead(look.unused_bytes, self.limits())
         except OSError as error:
             self.fault("scan", error)
 

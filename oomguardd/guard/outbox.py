@@ -15,6 +15,7 @@ import json
 import os
 import pwd
 import socket
+import stat
 import struct
 import time
 from collections import deque
@@ -23,8 +24,11 @@ from typing import NamedTuple
 
 from oomguardd.guard.errors import StartError
 
-RING = 512
-"""Kept records: at the default limit of 60 kills a minute more than four minutes of kills and their ends."""
+RING_BYTES = 1 << 20
+"""All kept records together. A kill with its end takes 6 KiB, or 1 KiB when it had to be shortened: a
+thousand of them outlast a quarter of an hour without a reporter at the default limit of 60 a minute."""
+SHORT_BYTES = 700
+"""A record below that is not worth shortening."""
 RECORD_BYTES = 60_000
 """Below the smallest default socket buffer (net.core.wmem_default is 208 KiB)."""
 PEERS = 8
@@ -56,13 +60,14 @@ class Peer:
 class Outbox:
     """See the head of this file. Before `serve`, records are only kept."""
 
-    def __init__(self, run: str, ring: int = RING) -> None:
+    def __init__(self, run: str, ring_bytes: int = RING_BYTES) -> None:
         self.run = run
         self.dropped = 0
         """State records that no peer had room for, and kept ones that fell out of a full ring unseen."""
         self.acked = 0
         self._ring: deque[Kept] = deque()
-        self._room = ring
+        self._room = ring_bytes
+        self._held = 0
         self._seq = 0
         self._peers: dict[int, Peer] = {}
         self._listener: socket.socket | None = None
@@ -91,8 +96,10 @@ class Outbox:
     def _keep(self, kind: str, priority: int, fields: dict[str, object], vital: bool) -> None:
         self._seq += 1
         datagram = self._encode(kind, priority, self._seq, fields)
-        self._make_room()
         self._ring.append(Kept(self._seq, vital, datagram))
+        self._held += len(datagram)
+        while self._held > self._room and len(self._ring) > 1:
+            self._make_room()
         for peer in tuple(self._peers.values()):
             self._pump(peer)
 
@@ -126,12 +133,23 @@ class Outbox:
                 pass
 
     def _make_room(self) -> None:
-        if len(self._ring) < self._room:
-            return
-        least = next((i for i, kept in enumerate(self._ring) if not kept.vital or kept.seq <= self.acked), 0)
-        if self._ring[least].seq > self.acked:
+        """Gives up what is known or matters least; then the explanations of kills, the oldest first; then
+        those.
+        """
+        ring = self._ring
+        least = next((i for i, kept in enumerate(ring) if not kept.vital or kept.seq <= self.acked), -1)
+        if least < 0:
+            long = next((i for i, kept in enumerate(ring) if len(kept.datagram) > SHORT_BYTES), -1)
+            if 0 <= long < len(ring) - 1:
+                old = ring[long]
+                ring[long] = old._replace(datagram=shorten(old.datagram))
+                self._held -= len(old.datagram) - len(ring[long].datagram)
+                return
+            least = 0
+        if ring[least].seq > self.acked:
             self.dropped += 1
-        del self._ring[least]
+        self._held -= len(ring[least].datagram)
+        del ring[least]
 
     def _accept(self) -> None:
         if self._listener is None or self._loop is None:
@@ -221,6 +239,18 @@ class Outbox:
         peer.sock.close()
 
 
+def shorten(datagram: bytes) -> bytes:
+    """The record without its explanation: who was killed, how, and why in names."""
+    record = _decode(datagram)
+    short = {key: value for key, value in record.items() if not isinstance(value, (list, dict))}
+    victim = record.get("victim")
+    if isinstance(victim, dict):
+        short["victim"] = {key: victim.get(key) for key in ("pid", "comm", "uid", "held_bytes")}
+    if isinstance(record.get("triggers"), list):
+        short["triggers"] = record["triggers"]
+    return json.dumps({**short, "shortened": True}, separators=(",", ":"), default=str).encode()
+
+
 def _encode(record: dict[str, object]) -> bytes:
     data = json.dumps(record, separators=(",", ":"), default=str).encode()
     if len(data) <= RECORD_BYTES:
@@ -254,8 +284,16 @@ def listen(path: str) -> tuple[socket.socket, int]:
     except OSError:
         os.close(lock)
         raise StartError(f"{path}: another oomguardd is running; stop it or use another --socket") from None
-    with contextlib.suppress(FileNotFoundError):
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.close(lock)
+            raise StartError(f"{path}: exists and is no socket; remove it or use another --socket")
         os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        os.close(lock)
+        raise StartError(f"{path}: {error.strerror}; remove it or use another --socket") from None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
         listener.bind(path)

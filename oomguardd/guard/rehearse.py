@@ -21,6 +21,7 @@ from oomguardd.guard.scout import Scout
 from oomguardd.guard.strike import Look, Orders, Striker
 from oomguardd.guard.watch import Watch
 from oomguardd.kernel.clock import monotonic_s
+from oomguardd.kernel.syscalls import set_death_signal
 from oomguardd.model import Level
 
 WITHIN_S = 10.0
@@ -46,12 +47,13 @@ async def rehearse(proc_fd: int, watch: Watch, orders: Orders, runners_up: int) 
     striker.bind(actuator)
     limits = Limits(1000, 0, (), ())
     try:
-        scout.look_ahead(real.sample, limits)
+        scout.look_ahead(real.unused_bytes, limits)
         if not striker.strike(look(), watch.totals(), limits, monotonic_s()):
             return _last(outbox)
         level = Level.KILL
-        striker.advance(level, monotonic_s())
+        striker.advance(look(), monotonic_s())
         await asyncio.wait_for(dead.wait(), WITHIN_S)
+        _walk_the_rest(striker, look(), watch, limits)
     except (asyncio.TimeoutError, OSError) as error:
         return f"a child of our own did not die: {error or 'time over'}; {_last(outbox)}"
     finally:
@@ -65,10 +67,18 @@ async def rehearse(proc_fd: int, watch: Watch, orders: Orders, runners_up: int) 
 def warm_up(scout: Scout, watch: Watch, limits: Limits) -> int:
     """Scans and judges everybody as a kill would, without one. The number of processes."""
     look = watch.look()
-    scout.look_ahead(look.sample, limits)
-    scout.choose(look.sample, watch.totals(), limits)
+    scout.look_ahead(look.unused_bytes, limits)
+    scout.choose(look.unused_bytes, watch.totals(), limits)
     scout.ahead = None
-    return scout.choose(look.sample, watch.totals(), limits).scanned
+    return scout.choose(look.unused_bytes, watch.totals(), limits).scanned
+
+
+def _walk_the_rest(striker: Striker, look: Look, watch: Watch, limits: Limits) -> None:
+    """What is said when nobody may be taken, or too many were: it must not be read from a disk then."""
+    striker.advance(look, monotonic_s())
+    striker.strike(look, watch.totals(), limits._replace(smallest_bytes=1 << 62), monotonic_s())
+    striker.orders = replace(striker.orders, max_per_minute=0)
+    striker.strike(look, watch.totals(), limits, monotonic_s())
 
 
 def _spawn() -> int:
@@ -81,9 +91,11 @@ def _spawn() -> int:
         os.close(readable)
         return pid
     try:
+        set_death_signal(signal.SIGKILL)  # it must not outlive us, with our lock in its hands
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(fd, b"0")  # we may be at -1000, and so would it
+        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+        if int(os.read(fd, 32)) < 0:
+            os.write(fd, b"0")  # we may be at -1000, and so would it; raising is always allowed
         os.close(fd)
         os.write(writable, b"x")
         while True:

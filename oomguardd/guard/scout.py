@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
-from oomguardd.engine.select import Limits, Shortlist, judge, shortlist, still_complete
+from oomguardd.engine.select import Limits, Shortlist, judge, shortlist, still_complete, weigh
 from oomguardd.kernel.clock import boottime_s, monotonic_s
 from oomguardd.kernel.files import SensorError
 from oomguardd.kernel.process import (
     glance,
     glances,
     inspect,
+    is_process,
     read_adj,
+    read_cgroup,
     read_last_pid,
     read_pid_max,
-    resident_pages,
 )
-from oomguardd.model import Candidate, Glance, Sample, Totals, Verdict
+from oomguardd.model import Candidate, Glance, Totals, Verdict
 
 FIRST_PID = 300
 """RESERVED_PIDS, kernel/pid.c: after the largest pid they begin again here."""
@@ -33,6 +35,13 @@ TO_SPARE = 3
 """So many more than the victim and its runners-up are read in full (about 70 µs each)."""
 NEUTRAL = 666
 """The oom_score of no memory and oom_score_adj 0: nobody at or below it can have a positive one."""
+
+
+AHEAD_AGE_S = 10.0
+"""A machine that rests near a threshold is scanned again only that often."""
+AHEAD_USABLE_S = 15.0
+"""Memory changes hands without being used up (a file on tmpfs deleted here, a process grown there): the
+older a scan, the less it says."""
 
 
 class Ahead(NamedTuple):
@@ -58,11 +67,6 @@ class Found(NamedTuple):
     judge_s: float
 
 
-def unused_bytes(sample: Sample) -> float:
-    """What the machine can still use up."""
-    return sample.get("mem_available", 0.0) + sample.get("swap_free", 0.0)
-
-
 class Scout:
     """Looks for the victim of one domain."""
 
@@ -73,6 +77,7 @@ class Scout:
         self._only = only
         """If given, nobody else exists: for the rehearsal, and for a domain that has its own list."""
         self._limits = Limits(0, 0, (), ())
+        self._totals = Totals(0, 0)
         self._worth_it_only = False
         self._turned_away = NEUTRAL
         """The highest score that was not admitted in a scan, but may be worth it soon. Not below that of a
@@ -83,23 +88,25 @@ class Scout:
         """Other sizes from now on."""
         self._room, self._runners_up, self.ahead = room, runners_up, None
 
-    def look_ahead(self, sample: Sample, limits: Limits) -> None:
-        """Scan now, so that the choice can be made from the result later. OSError if /proc cannot be
-        listed.
+    def look_ahead(self, unused_bytes: float, limits: Limits) -> None:
+        """Scan now, so that the choice can be made from the result later. `unused_bytes`: what the machine
+        can still use up. OSError if /proc cannot be listed.
         """
         began_s = monotonic_s()
         last_pid = self._last_pid()
         self._turned_away = NEUTRAL
         short = self._scan(limits)
         floor = max(short.floor, self._turned_away)
-        self.ahead = Ahead(began_s, monotonic_s() - began_s, short, floor, last_pid, unused_bytes(sample))
+        self.ahead = Ahead(began_s, monotonic_s() - began_s, short, floor, last_pid, unused_bytes)
 
-    def choose(self, sample: Sample, totals: Totals, limits: Limits) -> Found:
+    def choose(self, unused_bytes: float, totals: Totals, limits: Limits) -> Found:
         """The verdict of this moment. OSError if /proc cannot be listed."""
         began_s = monotonic_s()
-        short = self._from_ahead(sample, totals, limits)
+        self._totals = totals
+        short = self._from_ahead(unused_bytes, limits)
         ahead = short is not None
         if short is None:
+            self.ahead = None
             short = self._scan(limits)
         scanned_s = monotonic_s()
         most = self._worth_reading(short)
@@ -107,17 +114,17 @@ class Scout:
         if verdict.victim is None and verdict.dying is None and len(short.glances) > most:
             verdict = judge(self._in_full(short, len(short.glances)), totals, limits, self._runners_up)
         if verdict.victim is None and verdict.dying is None:
-            verdict = self._dig(totals, limits) or verdict
+            verdict = self._dig(limits) or verdict
         return Found(verdict, short.scanned, ahead, scanned_s - began_s, monotonic_s() - scanned_s)
 
-    def _dig(self, totals: Totals, limits: Limits) -> Verdict | None:
+    def _dig(self, limits: Limits) -> Verdict | None:
         """A verdict on the worthwhile alone: a crowd of tiny ones may hide a big one with a subsidy."""
         self._worth_it_only = True
         try:
             short = self._scan(limits)
         finally:
             self._worth_it_only = False
-        verdict = judge(self._in_full(short, len(short.glances)), totals, limits, self._runners_up)
+        verdict = judge(self._in_full(short, len(short.glances)), self._totals, limits, self._runners_up)
         return None if verdict.victim is None and verdict.dying is None else verdict
 
     def _scan(self, limits: Limits) -> Shortlist:
@@ -128,7 +135,7 @@ class Scout:
         # Many share the highest score (on a large machine one step of it is gigabytes): their sizes must
         # tell.
         top = short.glances[0].score
-        sizes = shortlist(self._sizes(top), self._room, lambda g: g.score)
+        sizes = shortlist(self._sizes(top), self._room, lambda seen, floor: seen.score)
         return Shortlist(tuple(Glance(top, g.pid) for g in sizes.glances), top, True, short.scanned)
 
     def _everybody(self) -> Iterable[Glance]:
@@ -136,10 +143,14 @@ class Scout:
 
     def _sizes(self, top: int) -> Iterator[Glance]:
         for seen in self._everybody():
-            if seen.score >= top and self._admit(seen) == top:
-                pages = resident_pages(self._proc_fd, seen.pid)
-                if pages is not None:
-                    yield Glance(pages, seen.pid)
+            if seen.score >= top and self._admit(seen, top - 1) == top:
+                c = inspect(self._proc_fd, seen.pid, 0.0)
+                if c is not None:
+                    # Above 0 by more than any badness can be below it, because a list does not take what
+                    # is not.
+                    yield Glance(
+                        weigh(c, self._totals, self._limits).pages + 2 * self._totals.pages, seen.pid
+                    )
 
     def _again(self, pids: Iterable[int]) -> Iterator[Glance]:
         for pid in pids:
@@ -147,7 +158,7 @@ class Scout:
             if score is not None:
                 yield Glance(score, pid)
 
-    def _admit(self, seen: Glance) -> int | None:
+    def _admit(self, seen: Glance, floor: int) -> int | None:
         """The score that counts: a positive oom_score_adj lifts nobody above the cap, nor the tiny onto
         the list.
         """
@@ -162,6 +173,8 @@ class Scout:
         if adj <= 0 and not self._worth_it_only:
             return seen.score
         score = seen.score - max(0, adj - limits.adj_cap) * 2 // 3
+        if score <= floor:
+            return None
         c = inspect(self._proc_fd, seen.pid, 0.0)
         if c is None or c.held_bytes < limits.smallest_bytes or c.identity in limits.passed_over:
             self._turned_away = max(self._turned_away, score)
@@ -169,8 +182,10 @@ class Scout:
         return score
 
     def _foreign(self, pid: int) -> bool:
-        """Whether it belongs to somebody whom we may not signal; the owner of its directory, which costs less
-        than its status."""
+        """Whether it is outside of our container, or belongs to somebody whom we may not signal (the owner
+        of its directory, which costs less than its status)."""
+        if self._limits.inside and (read_cgroup(self._proc_fd, pid) or "").startswith("/.."):
+            return True
         uid = self._limits.only_uid
         if uid is None:
             return False
@@ -194,22 +209,28 @@ class Scout:
             return least
         return max(least, sum(1 for seen in short.glances if seen.score >= short.glances[0].score - 2))
 
-    def _from_ahead(self, sample: Sample, totals: Totals, limits: Limits) -> Shortlist | None:
+    def _from_ahead(self, unused_bytes: float, limits: Limits) -> Shortlist | None:
         ahead = self.ahead
-        if ahead is None or ahead.last_pid < 0:
+        if ahead is None or ahead.last_pid < 0 or monotonic_s() - ahead.taken_s > AHEAD_USABLE_S:
             return None
-        born = self._born_since(ahead.last_pid)
+        born = () if self._only else self._born_since(ahead.last_pid)
         if born is None:
             return None
         self._limits = limits
         known = [seen.pid for seen in ahead.short.glances]
-        short = shortlist(self._again([*known, *born]), self._room, self._admit)
+        short = shortlist(chain(self._again(known), self._newborn(born)), self._room, self._admit)
         if not short.glances or short.crowded:
             return None
-        consumed = ahead.unused_bytes - unused_bytes(sample) + _given_back(ahead.short, short, totals)
-        if not still_complete(short.glances[0].score, ahead.floor, consumed, totals):
+        consumed = ahead.unused_bytes - unused_bytes + _given_back(ahead.short, short, self._totals)
+        if not still_complete(short.glances[0].score, ahead.floor, consumed, self._totals):
             return None
         return short
+
+    def _newborn(self, pids: Iterable[int]) -> Iterator[Glance]:
+        """Threads have numbers from the same range, and would tie with their process."""
+        for seen in self._again(pids):
+            if seen.score <= NEUTRAL or is_process(self._proc_fd, seen.pid):
+                yield seen
 
     def _born_since(self, last_pid: int) -> Iterable[int] | None:
         """Pids are given away in rising order, so those born since a scan are a range; None: too many."""

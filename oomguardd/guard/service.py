@@ -66,7 +66,8 @@ class Service:
         self._given = listen_fds(environ)
         self._notifier = Notifier(environ)
         self._watchdog_s = watchdog_interval_s(environ)
-        self._listener, self._lock = listen(self._config.guard.socket)
+        self._socket = config.guard.socket  # a reload may name another, for the next start
+        self._listener, self._lock = listen(self._socket)
         self.outbox = Outbox(os.urandom(8).hex())
         self._warden = Warden(os.path.dirname(self._config.guard.socket), self._config.guard.lag_limit_s)
         self._guard: Guard | None = None
@@ -78,6 +79,7 @@ class Service:
     async def start(self) -> None:
         """Builds, rehearses, arms and starts to tick."""
         config, loop = self._config, self._loop
+        loop.set_exception_handler(self._callback_failed)
         self._tell_start()
         watch = make_watch(config, self._fault)
         scout = Scout(self._proc_fd, config.select.shortlist, config.select.runners_up)
@@ -85,9 +87,6 @@ class Service:
         striker = Striker(
             watch.domain.name, self._proc_fd, scout, self.outbox, watch.look, self._wake, orders
         )
-        self._actuator = Actuator(self._proc_fd, loop, striker.died)
-        striker.bind(self._actuator)
-        untouchable = own_ancestors(self._proc_fd)
         self._guard = Guard(
             config,
             watch,
@@ -95,8 +94,9 @@ class Service:
             self.outbox,
             self._warden,
             self._notifier,
-            untouchable,
+            lambda: own_ancestors(self._proc_fd),
             None if abilities.may_signal_all(self._proc_fd) else os.geteuid(),
+            bool(watch.domain.cgroup),
         )
         if self._watchdog_s is not None:
             self._guard.longest_s = self._watchdog_s / 2
@@ -112,6 +112,9 @@ class Service:
         failed = await rehearse(self._proc_fd, watch, orders, config.select.runners_up)
         if failed and not config.guard.dry_run:
             raise StartError(f"the rehearsal failed: {failed}")
+        # Not before the rehearsal: it forks, and this starts a thread.
+        self._actuator = Actuator(self._proc_fd, loop, striker.died)
+        striker.bind(self._actuator)
         processes = warm_up(scout, watch, self._guard.limits())
         self._arm(watch.speeds.fill, psi_source, processes)
         self._guard.start(loop)
@@ -139,7 +142,7 @@ class Service:
         if self._actuator is not None:
             self._actuator.close()
         with contextlib.suppress(OSError):
-            os.unlink(self._config.guard.socket)
+            os.unlink(self._socket)
         os.close(self._lock)
         os.close(self._proc_fd)
 
@@ -261,6 +264,13 @@ class Service:
     def _fault(self, where: str, error: Exception) -> None:
         if self._guard is not None:
             self._guard.fault(where, error)
+
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Instead of asyncio's own, which logs to standard error and reads our source for it."""
+        error = context.get("exception")
+        self._fault(
+            "callback", error if isinstance(error, Exception) else RuntimeError(str(context.get("message")))
+        )
 
     def _tell_missing(self, missing: Missing) -> None:
         self.outbox.put("missing", 4, **missing._asdict())

@@ -10,7 +10,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from oomguardd.engine.episode import (
@@ -21,6 +21,7 @@ from oomguardd.engine.episode import (
     Settling,
     Stage,
     due,
+    forgive,
     settled,
     step,
 )
@@ -58,10 +59,17 @@ class Look(NamedTuple):
 
     sample: Sample
     assessment: Assessment
+    hidden_bytes: float = 0.0
+    """Of the available memory, what was in per-CPU lists; it is only looked for before somebody is killed."""
 
     @property
     def available_bytes(self) -> float:
         return self.sample.get("mem_available", 0.0)
+
+    @property
+    def unused_bytes(self) -> float:
+        """What the machine can still use up, read in the same way at every level."""
+        return self.available_bytes - self.hidden_bytes + self.sample.get("swap_free", 0.0)
 
 
 class Striker:
@@ -113,25 +121,31 @@ class Striker:
     @property
     def passed_over(self) -> frozenset[tuple[int, int]]:
         """Who does not die, or may not be signalled."""
-        return frozenset(e.victim.identity for e in self._episodes.values() if e.stage is Stage.STUCK)
+        return frozenset(
+            e.victim.identity for e in self._episodes.values() if e.stage in (Stage.STUCK, Stage.BARRED)
+        )
 
-    def advance(self, level: Level, now_s: float) -> None:
-        """What time, or a worse level, means for the victims there are."""
+    def advance(self, look: Look, now_s: float) -> None:
+        """What time, a worse level, or memory that has come back means for the victims there are and were."""
         for episode in tuple(self._episodes.values()):
-            event = due(episode, level, self.orders.patience, now_s)
+            event = due(episode, look.assessment.level, self.orders.patience, now_s)
             if event is not None:
                 self._happen(episode, event, now_s)
-
-    def may_choose(self, look: Look, total_bytes: float, now_s: float) -> bool:
-        """No second victim before the first is gone and its memory counted, or declared stuck."""
-        if self.busy or now_s < max(self._quiet_until.get(word, 0.0) for word in ("dry", "search")):
-            return False
-        if self._settling is None:
-            return True
-        if settled(self._settling, look.available_bytes, total_bytes, now_s):
+        total_bytes = look.sample.get("mem_total", 0.0)
+        if self._settling and settled(self._settling, look.available_bytes, total_bytes, now_s):
             self._settling = None
-            return True
-        return False
+
+    def forgive(self, lost_s: float) -> None:
+        """The machine stood still for that long: no victim had that time, and no memory came back in it."""
+        for kill_id, episode in self._episodes.items():
+            self._episodes[kill_id] = forgive(episode, lost_s)
+        if self._settling:
+            self._settling = replace(self._settling, since_s=self._settling.since_s + lost_s)
+
+    def may_choose(self, now_s: float) -> bool:
+        """No second victim before the first is gone and its memory counted, or declared stuck."""
+        quiet = now_s < max(self._quiet_until.get(word, 0.0) for word in ("dry", "search"))
+        return not (quiet or self.busy or self.settling)
 
     def stand_down(self, why: str, kernel_kills: int, look: Look, now_s: float) -> None:
         """Somebody else killed something: give its memory a moment to show. Not again for five such moments,
@@ -143,12 +157,15 @@ class Striker:
         self._settling = Settling(now_s, for_s, 0.0, look.available_bytes)
         self._outbox.put("stand_down", 5, why=why, for_s=for_s, kernel_kills=kernel_kills)
 
-    def strike(self, first: Look, totals: Totals, limits: Limits, began_s: float) -> bool:
-        """Choose, sense again, kill. True if a signal was sent (or would have been, in a dry run)."""
+    def strike(
+        self, first: Look, totals: Totals, limits: Limits, began_s: float, least: Level = Level.TERM
+    ) -> bool:
+        """Choose, sense again, kill if it is still as bad as `least`. True if a signal was sent (or would
+        have been, in a dry run)."""
         if self._limit_reached(first, began_s):
             return False
         faults = _major_faults()
-        found = self.scout.choose(first.sample, totals, limits)
+        found = self.scout.choose(first.unused_bytes, totals, limits)
         verdict = found.verdict
         if verdict.dying is not None:
             self._follow(verdict.dying, first, began_s)
@@ -157,7 +174,7 @@ class Striker:
             self._nobody(first, found, began_s)
             return False
         look = self._look()
-        if look.assessment.level < Level.TERM:
+        if look.assessment.level < least:
             return False
         return self._kill(verdict.victim.candidate, look, found, began_s, faults)
 
@@ -179,6 +196,8 @@ class Striker:
             event = self._begin(episode, event, signalled_s)
         sent_s, faults = monotonic_s(), _major_faults() - faults
         if event in (Event.VANISHED, Event.REFUSED):
+            self.scout.ahead = None  # what was known has led to nobody
+            self._wake()
             return False
         self._kill_times.append(signalled_s)
         self._kills += 1
@@ -231,8 +250,8 @@ class Striker:
             failed = self._actuator.send(episode.kill_id, number)
             if failed is not None:
                 return self._happen(episode, failed, now_s)
-            if order is Order.SEND_KILL and self.orders.mrelease:
-                self._actuator.reap(episode.kill_id)
+        if order in (Order.SEND_KILL, Order.FOLLOW) and self.orders.mrelease and self._actuator is not None:
+            self._actuator.reap(episode.kill_id)
         self._episodes[episode.kill_id] = after
         self._tell(episode, after, event, order, now_s)
         if after.stage is Stage.GONE:
@@ -243,6 +262,7 @@ class Striker:
         del self._episodes[episode.kill_id]
         if self._actuator is not None:
             self._actuator.release(episode.kill_id)
+        self.scout.ahead = None  # what it held is somebody else's soon
         if order is Order.SETTLE:
             victim = episode.victim
             expected = float(victim.rss_anon_bytes + victim.pagetables_bytes)
@@ -262,8 +282,8 @@ class Striker:
                 signal="SIGKILL",
                 why=why,
             )
-        if order not in (Order.SETTLE, Order.PASS_OVER, Order.DROP):
-            return
+        if order not in (Order.SETTLE, Order.PASS_OVER, Order.DROP) or before.stage is Stage.BARRED:
+            return  # nothing to tell, or not of our doing
         refused = event is Event.REFUSED
         alive = inspect(self._proc_fd, victim.pid, 0.0) if order is Order.PASS_OVER else None
         self._outbox.put_vital(

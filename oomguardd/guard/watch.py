@@ -48,10 +48,12 @@ class Watch:
         now_s = monotonic_s()
         sample = self._sense(now_s)
         assessment = self._assess(sample, now_s)
-        if assessment.level >= Level.TERM and self._count_hidden(sample):
+        hidden = 0.0
+        if assessment.level >= Level.TERM:
+            hidden = self._count_hidden(sample)
             assessment = self._assess(sample, now_s)
         self._since = assessment.since
-        return Look(sample, assessment)
+        return Look(sample, assessment, hidden)
 
     def totals(self) -> Totals:
         """What the kernel measures badness against, now: swap may be added and removed at any time."""
@@ -81,6 +83,11 @@ class Watch:
         for sensor in self.sensors:
             sensor.reset()
 
+    def restart_holds(self) -> None:
+        """What has to hold for a time starts again: it was not watched. Windows of pressure go on: they
+        are made of the kernel's own running total."""
+        self._since = {}
+
     def close(self) -> None:
         for sensor in self.sensors:
             sensor.close()
@@ -97,9 +104,11 @@ class Watch:
     def _assess(self, sample: Sample, now_s: float) -> Assessment:
         return assess(self.triggers, sample, self._total_of, self._since, now_s)
 
-    def _count_hidden(self, sample: Sample) -> bool:
-        hidden = self._memory.hidden_bytes()
-        if hidden <= 0 or "mem_available" not in sample:
-            return False
-        sample["mem_available"] = min(sample["mem_available"] + hidden, sample["mem_total"])
-        return True
+    def _count_hidden(self, sample: Sample) -> float:
+        """Adds free memory in per-CPU lists to what is available; how much that was."""
+        hidden = float(self._memory.hidden_bytes())
+        if "mem_available" not in sample:
+            return 0.0
+        before = sample["mem_available"]
+        sample["mem_available"] = min(before + hidden, sample["mem_total"])
+        return sample["mem_available"] - before

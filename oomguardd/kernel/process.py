@@ -74,6 +74,19 @@ def start_ticks(proc_fd: int, pid: int) -> int | None:
     return stat.start_ticks if stat else None
 
 
+def is_process(proc_fd: int, pid: int) -> bool:
+    """Whether it is the pid of a process, and not of one more thread: /proc answers for those, too, though
+    it does not list them."""
+    status = _read_status(proc_fd, f"{pid}/status")
+    return status is not None and status.tgid == pid
+
+
+def read_cgroup(proc_fd: int, pid: int) -> str | None:
+    """As `parse_cgroup`."""
+    data = _read(proc_fd, f"{pid}/cgroup", 4096)
+    return None if data is None else parse_cgroup(data)
+
+
 def inspect(proc_fd: int, pid: int, now_boot_s: float) -> Candidate | None:
     """A process in full; None also for a zombie of which no thread lives. `now_boot_s` is CLOCK_BOOTTIME,
     for its age.
@@ -152,7 +165,7 @@ def _cgroup_rank(controllers: bytes) -> int:
 def _inspect(fd: int, pid: int, now_boot_s: float) -> Candidate | None:
     stat, status = _read_stat(fd, "stat"), _read_status(fd, "status")
     adj, cgroup = _read_number(fd, "oom_score_adj"), _read(fd, "cgroup", 4096)
-    if stat is None or status is None or adj is None:
+    if stat is None or status is None or adj is None or status.tgid != pid:
         return None
     exiting = stat.exiting
     if not status.has_memory and not stat.kernel_thread:

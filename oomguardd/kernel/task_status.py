@@ -10,6 +10,8 @@ _SIGKILL_BIT = 1 << (9 - 1)
 class Status(NamedTuple):
     """What we need of it. The sizes are zero where `has_memory` is not true."""
 
+    tgid: int
+    """The process that this thread belongs to."""
     uid: int
     has_memory: bool
     """False: this thread has let go of its memory, or is the kernel's and never had any."""
@@ -41,17 +43,19 @@ def _kib(data: bytes, key: bytes) -> int:
 
 
 def parse_status(data: bytes) -> Status | None:
-    """None if it does not even say whose process it is."""
+    """None if it does not even say which process it is, and whose."""
     uid = _number(data, b"\nUid:")
-    if uid is None:
+    tgid = _number(data, b"\nTgid:")
+    if uid is None or tgid is None:
         return None
     pending = (_number(data, b"\nSigPnd:", 16) or 0) | (_number(data, b"\nShdPnd:", 16) or 0)
     killed = bool(pending & _SIGKILL_BIT)
     resident = _number(data, b"\nVmRSS:")
     if resident is None:
-        return Status(uid, False, 0, 0, 0, 0, 0, killed)
+        return Status(tgid, uid, False, 0, 0, 0, 0, 0, killed)
     anon = _number(data, b"\nRssAnon:")
     return Status(
+        tgid=tgid,
         uid=uid,
         has_memory=True,
         # Before 4.5 there is only the sum. As anon it weighs the same in badness, and nobody is taken for

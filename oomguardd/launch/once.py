@@ -22,9 +22,10 @@ def look_once(config: Config, as_json: bool) -> str:
     look = watch.look()
     totals = watch.totals()
     smallest = config.select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes)
-    limits = Limits(config.select.oom_score_adj_cap, smallest, own_ancestors(proc_fd), ())
+    inside = bool(watch.domain.cgroup)
+    limits = Limits(config.select.oom_score_adj_cap, smallest, own_ancestors(proc_fd), (), inside)
     scout = Scout(proc_fd, config.select.shortlist, max(config.select.runners_up, 9))
-    found = scout.choose(look.sample, totals, limits)
+    found = scout.choose(look.unused_bytes, totals, limits)
     report: dict[str, object] = {
         "kind": "once",
         "domain": watch.domain.name,

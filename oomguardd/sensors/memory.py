@@ -40,12 +40,12 @@ SIGNALS = (
         "swap_total",
         Ramp.SWAP,
     ),
-    Signal("shmem", Unit.BYTES, "Shared memory and tmpfs; killing need not free it", "mem_total"),
+    Signal("shmem", Unit.BYTES, "Shared memory and tmpfs; killing need not free it", "mem_total", Ramp.FILL),
     Signal("hugetlb", Unit.BYTES, "Pools of huge pages, used or not"),
-    Signal("zswap_pool", Unit.BYTES, "Memory that zswap takes", "mem_total"),
-    Signal("zram_used", Unit.BYTES, "Memory that swap on zram takes", "mem_total"),
+    Signal("zswap_pool", Unit.BYTES, "Memory that zswap takes", "mem_total", Ramp.FILL),
+    Signal("zram_used", Unit.BYTES, "Memory that swap on zram takes", "mem_total", Ramp.FILL),
     Signal("arc_reclaimable", Unit.BYTES, "What the ARC of ZFS holds above its minimum", "mem_total"),
-    Signal("anon", Unit.BYTES, "Memory of processes that only swap could take", "mem_total"),
+    Signal("anon", Unit.BYTES, "Memory of processes that only swap could take", "mem_total", Ramp.FILL),
 )
 
 

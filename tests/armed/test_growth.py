@@ -44,13 +44,13 @@ def test_ticks_do_not_grow(tmp_path: Path, kind: str) -> None:
     )
     fds = open_fds()
     proc_fd = open_dir("/proc")
-    outbox = Forgetful(ring=16)
+    outbox = Forgetful(ring_bytes=4096)
     watch = make_watch(config, lambda where, error: pytest.fail(f"{where}: {error}"))
     striker = Striker(
         "machine", proc_fd, Scout(proc_fd, 64, 5), outbox, watch.look, lambda: None, orders_of(config)
     )
     warden = Warden(str(tmp_path), 60.0)
-    guard = Guard(config, watch, striker, outbox, warden, Notifier({}), own_ancestors(proc_fd))
+    guard = Guard(config, watch, striker, outbox, warden, Notifier({}), lambda: own_ancestors(proc_fd))
     try:
         for _ in range(300):
             guard.tick()

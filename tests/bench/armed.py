@@ -92,7 +92,7 @@ def _build(config: Config, directory: str) -> Guard:
     striker = Striker(
         "machine", proc_fd, Scout(proc_fd, 64, 5), outbox, watch.look, lambda: None, orders_of(config)
     )
-    return Guard(config, watch, striker, outbox, Warden(directory, 2.0), Notifier({}), frozenset())
+    return Guard(config, watch, striker, outbox, Warden(directory, 2.0), Notifier({}), frozenset)
 
 
 def _until_armed(pid: int) -> None:

@@ -26,7 +26,7 @@ from tests.fakes import Machine, meminfo, pressure, vmstat, zoneinfo
 
 STAT = b"42 (a b) S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 5 3 0 100 1 1 0 0 0 0\n"
 STATUS = (
-    b"Name:\tx\nState:\tS (sleeping)\nUid:\t5\t5\t5\t5\nVmRSS:\t 100 kB\nRssAnon:\t 60 kB\n"
+    b"Name:\tx\nState:\tS (sleeping)\nTgid:\t7\nUid:\t5\t5\t5\t5\nVmRSS:\t 100 kB\nRssAnon:\t 60 kB\n"
     b"RssFile:\t 40 kB\nRssShmem:\t 0 kB\nVmPTE:\t 8 kB\nVmSwap:\t 4 kB\nThreads:\t3\n"
     b"SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\nCapEff:\t000001ffffffffff\n"
 )

@@ -67,8 +67,8 @@ def candidate(pid: int, **fields: Any) -> Candidate:
 class Recorder(Outbox):
     """An outbox that can be looked into."""
 
-    def __init__(self, ring: int = 512) -> None:
-        super().__init__("test", ring)
+    def __init__(self, ring_bytes: int = 1 << 20) -> None:
+        super().__init__("test", ring_bytes)
         self.records: list[dict[str, Any]] = []
 
     def _encode(self, kind: str, priority: int, seq: int, fields: dict[str, object]) -> bytes:
@@ -162,7 +162,13 @@ class Rig:
         self.warden = warden or Warden(self.directory.name, 60.0)
         self.notifier = Notifier({})
         self.guard = Guard(
-            self.config, self.watch, self.striker, self.outbox, self.warden, self.notifier, untouchable
+            self.config,
+            self.watch,
+            self.striker,
+            self.outbox,
+            self.warden,
+            self.notifier,
+            lambda: untouchable,
         )
 
     def __enter__(self) -> Rig:

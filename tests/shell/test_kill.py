@@ -9,7 +9,6 @@ import pytest
 from oomguardd.engine.episode import Event
 from oomguardd.guard.strike import DRY_PAUSE_S, LIMIT_AGAIN_S, NOBODY_AGAIN_S
 from oomguardd.kernel.clock import monotonic_s
-from oomguardd.model import Level
 from oomguardd.sections import GuardSettings, KillSettings
 from tests.fakes import MIB, FakeProc
 from tests.shell.rig import CALM_MIB, KILL_MIB, TERM_MIB, WARN_MIB, Rig
@@ -161,7 +160,7 @@ def test_a_stuck_one_is_passed_over_and_its_late_death_is_recorded(proc: FakePro
         rig.tick()
         proc.add(50, "hog50", rss=300 * MIB, state="D", kill_pending=True)
         rig.tick()
-        rig.striker.advance(Level.KILL, monotonic_s() + 5000)
+        rig.striker.advance(rig.watch.look(), monotonic_s() + 5000)
         assert [(r["outcome"], r["state"]) for r in rig.outbox.of("outcome")] == [("stuck", "D")]
         assert rig.striker.passed_over == {(50, 100)}
         rig.tick(3)
@@ -298,9 +297,9 @@ def test_looking_in_vain_does_not_take_all_the_time(proc: FakeProc) -> None:
     with Rig(proc) as rig:
         rig.available(KILL_MIB)
         rig.tick()
-        look, now_s = rig.watch.look(), monotonic_s()
-        assert not rig.striker.may_choose(look, 1.0, now_s - 1.0)
-        assert rig.striker.may_choose(look, 1.0, now_s + 60)
+        now_s = monotonic_s()
+        assert not rig.striker.may_choose(now_s - 1.0)
+        assert rig.striker.may_choose(now_s + 60)
 
 
 def test_stands_down_when_the_kernel_has_killed(proc: FakeProc) -> None:
@@ -380,8 +379,8 @@ def test_dry_run_signals_nobody_and_says_what_it_would_do(proc: FakeProc) -> Non
         (record,) = rig.outbox.of("kill")
         assert record["dry_run"] is True
         assert record["victim"]["pid"] == 50
-        assert not rig.striker.may_choose(rig.watch.look(), 1.0, monotonic_s())
-        assert rig.striker.may_choose(rig.watch.look(), 1.0, monotonic_s() + DRY_PAUSE_S)
+        assert not rig.striker.may_choose(monotonic_s())
+        assert rig.striker.may_choose(monotonic_s() + DRY_PAUSE_S)
 
 
 def test_process_mrelease_may_be_switched_off(proc: FakeProc) -> None:

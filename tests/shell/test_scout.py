@@ -12,7 +12,7 @@ import pytest
 from oomguardd.engine.select import Limits, judge
 from oomguardd.guard.scout import NEWBORN_MAX, Scout
 from oomguardd.kernel.process import glance, inspect, pids
-from oomguardd.model import PAGE_BYTES, Candidate, Sample, Totals
+from oomguardd.model import PAGE_BYTES, Candidate, Totals
 from tests.fakes import GIB, MIB, FakeProc
 
 TOTALS = Totals(GIB, 0)
@@ -20,12 +20,12 @@ LIMITS = Limits(100, 16 * MIB, {2}, ())
 EVERYBODY = Limits(1000, 0, (), ())
 
 
-def reading(available: int) -> Sample:
-    return {"mem_total": float(GIB), "mem_available": float(available), "swap_free": 0.0}
+def reading(available: int) -> float:
+    return float(available)
 
 
-def victim_pid(scout: Scout, sample: Sample, limits: Limits = LIMITS) -> int | None:
-    found = scout.choose(sample, TOTALS, limits)
+def victim_pid(scout: Scout, unused_bytes: float, limits: Limits = LIMITS) -> int | None:
+    found = scout.choose(unused_bytes, TOTALS, limits)
     return found.verdict.victim.candidate.pid if found.verdict.victim else None
 
 
@@ -78,7 +78,7 @@ class Population:
         )
         self.show(pid)
 
-    def reading(self) -> Sample:
+    def reading(self) -> float:
         return reading(max(0, GIB - sum(self.sizes.values())))
 
 

@@ -29,22 +29,23 @@ EXPECTED = {
         Event.ORDERED_KILL: (Stage.KILLING, Order.SEND_KILL),
         Event.FOREIGN_KILL: (Stage.KILLING, Order.FOLLOW),
         Event.VANISHED: (Stage.GONE, Order.DROP),
-        Event.REFUSED: (Stage.STUCK, Order.PASS_OVER),
+        Event.REFUSED: (Stage.BARRED, Order.PASS_OVER),
     },
     Stage.TERMINATING: {
         Event.GRACE_OVER: (Stage.KILLING, Order.SEND_KILL),
         Event.LEVEL_ROSE: (Stage.KILLING, Order.SEND_KILL),
         Event.DIED: (Stage.GONE, Order.SETTLE),
         Event.VANISHED: (Stage.GONE, Order.SETTLE),
-        Event.REFUSED: (Stage.STUCK, Order.PASS_OVER),
+        Event.REFUSED: (Stage.BARRED, Order.PASS_OVER),
     },
     Stage.KILLING: {
         Event.TIME_OVER: (Stage.STUCK, Order.PASS_OVER),
         Event.DIED: (Stage.GONE, Order.SETTLE),
         Event.VANISHED: (Stage.GONE, Order.SETTLE),
-        Event.REFUSED: (Stage.STUCK, Order.PASS_OVER),
+        Event.REFUSED: (Stage.BARRED, Order.PASS_OVER),
     },
     Stage.STUCK: {Event.DIED: (Stage.GONE, Order.SETTLE)},
+    Stage.BARRED: {Event.DIED: (Stage.GONE, Order.DROP)},
     Stage.GONE: {},
 }
 ACTIVE = (Stage.TERMINATING, Stage.KILLING)

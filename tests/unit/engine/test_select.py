@@ -15,7 +15,7 @@ TOTALS = Totals(1000 * 1000 * PAGE_BYTES, 0)
 LIMITS = Limits(adj_cap=1000, smallest_bytes=0, untouchable=(), passed_over=())
 
 
-def everybody(seen: Glance) -> int:
+def everybody(seen: Glance, floor: int) -> int:
     return seen.score
 
 
@@ -51,14 +51,14 @@ def test_crowded_does_not_depend_on_who_comes_when() -> None:
 
 
 def test_those_not_admitted_take_no_place() -> None:
-    short = shortlist(glances(900, 800, 700), 2, lambda g: None if g.score == 900 else g.score)
+    short = shortlist(glances(900, 800, 700), 2, lambda g, floor: None if g.score == 900 else g.score)
     assert [g.score for g in short.glances] == [800, 700]
 
 
 def test_the_admitted_score_is_what_counts() -> None:
     """A lower one, because the cap takes off: it may fall out at once."""
     lowered = {900: 100, 800: 750}
-    short = shortlist(glances(700, 710, 900, 800), 2, lambda g: lowered.get(g.score, g.score))
+    short = shortlist(glances(700, 710, 900, 800), 2, lambda g, floor: lowered.get(g.score, g.score))
     assert [g.score for g in short.glances] == [750, 710]
     assert short.floor == 710
 
@@ -66,7 +66,7 @@ def test_the_admitted_score_is_what_counts() -> None:
 def test_admit_is_asked_only_about_those_that_would_enter() -> None:
     asked: list[int] = []
 
-    def admit(seen: Glance) -> int:
+    def admit(seen: Glance, floor: int) -> int:
         asked.append(seen.score)
         return seen.score
 

@@ -69,7 +69,7 @@ class Office:
 
 
 @contextlib.contextmanager
-def office(path: Path, ring: int = 512, uids: frozenset[int] = OURSELVES) -> Iterator[Office]:
+def office(path: Path, ring: int = 1 << 20, uids: frozenset[int] = OURSELVES) -> Iterator[Office]:
     with event_loop() as loop:
         place = Office(path, loop, ring, uids)
         try:
@@ -108,6 +108,10 @@ def test_what_came_before_the_first_reporter_is_told_to_it(tmp_path: Path) -> No
             assert numbers(received(sock)) == [1, 2, 3]
 
 
+RECORD = 92
+"""Bytes of a record without fields, or a little more."""
+
+
 def test_nothing_before_hello(tmp_path: Path) -> None:
     with office(tmp_path) as place, place.connect() as sock:
         place.outbox.put("level", 5)
@@ -119,7 +123,7 @@ def test_nothing_before_hello(tmp_path: Path) -> None:
 def test_a_stopped_reporter_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> None:
     """Its buffer is full after some hundred records; when it reads again it gets all of them, in order."""
     text = "x" * 1000
-    with office(tmp_path, ring=3000) as place, place.reporter() as sock:
+    with office(tmp_path, ring=16 << 20) as place, place.reporter() as sock:
         began_s = time.monotonic()
         for number in range(2000):
             place.outbox.put_vital("kill", 1, number=number, text=text)
@@ -140,7 +144,7 @@ def test_a_stopped_reporter_holds_up_nobody_and_misses_nothing(tmp_path: Path) -
 
 
 def test_state_is_never_told_before_what_was_kept(tmp_path: Path) -> None:
-    with office(tmp_path, ring=3000) as place, place.reporter() as sock:
+    with office(tmp_path, ring=16 << 20) as place, place.reporter() as sock:
         for _ in range(1000):
             place.outbox.put_vital("kill", 1, text="x" * 1000)
         received(sock)  # there is room again, but the loop has not run yet
@@ -183,7 +187,7 @@ def test_a_new_reporter_is_not_told_what_another_has_written(tmp_path: Path) -> 
 
 
 def test_a_full_ring_gives_up_what_is_not_vital_first(tmp_path: Path) -> None:
-    with office(tmp_path, ring=4) as place:
+    with office(tmp_path, ring=4 * RECORD) as place:
         place.outbox.put_vital("kill", 1)
         place.outbox.put("level", 5)
         place.outbox.put_vital("outcome", 5)
@@ -199,7 +203,7 @@ def test_a_full_ring_gives_up_what_is_not_vital_first(tmp_path: Path) -> None:
 
 
 def test_what_was_written_out_is_given_up_before_anything_else(tmp_path: Path) -> None:
-    with office(tmp_path, ring=2) as place, place.reporter() as sock:
+    with office(tmp_path, ring=2 * RECORD) as place, place.reporter() as sock:
         place.outbox.put_vital("kill", 1)
         sock.send(b'{"ack":1}')
         place.settle()

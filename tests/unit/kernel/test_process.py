@@ -253,7 +253,9 @@ def test_loadavg_and_pid_max(proc: FakeProc) -> None:
 
 
 def test_kernels_before_rss_by_kind_and_with_two_page_table_lines() -> None:
-    status = parse_status(b"Name:\tx\nUid:\t5\t5\t5\t5\nVmRSS:\t 100 kB\nVmPTE:\t 8 kB\nVmPMD:\t 4 kB\n")
+    status = parse_status(
+        b"Name:\tx\nTgid:\t7\nUid:\t5\t5\t5\t5\nVmRSS:\t 100 kB\nVmPTE:\t 8 kB\nVmPMD:\t 4 kB\n"
+    )
     assert status is not None
     assert (status.rss_anon_bytes, status.rss_file_bytes) == (102400, 0)
     assert status.pagetables_bytes == 12 << 10
