@@ -32,4 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return asyncio.run(serve(Options(**wire["options"]), from_wire(wire["config"]), os.environ))
     except StartError as error:
         print(f"oomguardd: cannot start: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130  # before it was armed: from then on it is a way of ending
     return 1

@@ -84,7 +84,7 @@ def parse_loaded(data: bytes) -> Loaded:
             if "problems" in said
             else from_wire(said["config"])
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [f"the process that reads the configuration failed ({type(error).__name__}: {error})"]
 
 

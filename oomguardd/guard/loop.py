@@ -41,6 +41,10 @@ FAILED_TICKS = 20
 CALMER_AFTER_S = 10.0
 """A level that falls is told when it has stayed lower for so long: a reading on the edge is one message."""
 STATUS_EVERY_S = 30.0
+POSTPONED_S = 2.0
+"""What is better done when all is calm is done this often when it never is: a wrong trigger must be
+mendable.
+"""
 
 
 class Guard:
@@ -88,6 +92,7 @@ class Guard:
         self._lower_since_s: float | None = None
         self._status_s = float("-inf")
         self._state_s = monotonic_s()
+        self._calm_s = monotonic_s()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on there is always a next tick."""
@@ -148,12 +153,13 @@ class Guard:
         to_act_s = self.watch.time_to_act(look.sample)
         least = self._least_to_act(now_s)
         if self.level >= least and self.striker.may_choose(now_s):
-            self._expect_scan()
+            self.expect_scan()
             self.striker.strike(look, self.watch.totals(), self.limits(), now_s, least)
         elif to_act_s < NEAR_S and self.level < Level.TERM and self._seeing:
             self._look_ahead(look, now_s)
         self._tell(look, now_s)
-        if self.level <= Level.WARN and not self.striker.busy:
+        if not self.striker.busy and (self.level <= Level.WARN or now_s - self._calm_s >= POSTPONED_S):
+            self._calm_s = now_s
             self._while_calm()
         pace = self.config.pace
         acting = Level.TERM if self.striker.busy or self.striker.settling else self.level
@@ -199,7 +205,7 @@ class Guard:
         if 0 < new < kills + 1 and self.level >= Level.TERM:
             self.striker.stand_down("the kernel's OOM killer has killed", int(new), look, now_s)
 
-    def _expect_scan(self) -> None:
+    def expect_scan(self) -> None:
         """Not for one that fails again and again: it would feed the watchdog for ever."""
         if self._failed <= FAILED_TICKS:
             self._warden.expect(SCAN_S)
@@ -214,7 +220,7 @@ class Guard:
             if age_s < AHEAD_AGE_S and (moved < whole * AHEAD_MOVED or age_s < ahead.cost_s * AHEAD_SHARE):
                 return
         try:
-            self._expect_scan()
+            self.expect_scan()
             scout.look_ahead(look.unused_bytes, self.limits())
         except OSError as error:
             self.fault("scan", error)

@@ -35,6 +35,8 @@ PEERS = 8
 HELLO_S = 10.0
 """Who has said nothing by then is no reporter."""
 AGAIN_S = 1.0
+LOCK = "lock"
+"""Name of the file beside the socket that makes us the only guard on it."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -243,6 +245,7 @@ def shorten(datagram: bytes) -> bytes:
     """The record without its explanation: who was killed, how, and why in names."""
     record = _decode(datagram)
     short = {key: value for key, value in record.items() if not isinstance(value, (list, dict))}
+    short = {key: value[:1000] if isinstance(value, str) else value for key, value in short.items()}
     victim = record.get("victim")
     if isinstance(victim, dict):
         short["victim"] = {key: victim.get(key) for key in ("pid", "comm", "uid", "held_bytes")}
@@ -252,12 +255,14 @@ def shorten(datagram: bytes) -> bytes:
 
 
 def _encode(record: dict[str, object]) -> bytes:
+    """What does not fit loses first what matters least; who was killed, and why, is never lost."""
     data = json.dumps(record, separators=(",", ":"), default=str).encode()
-    if len(data) <= RECORD_BYTES:
-        return data
-    short = {key: value for key, value in record.items() if not isinstance(value, (list, dict))}
-    short = {key: value[:1000] if isinstance(value, str) else value for key, value in short.items()}
-    return json.dumps({**short, "shortened": True}, separators=(",", ":"), default=str).encode()
+    for key in ("spared", "runners_up", "readings", "traceback", "problems"):
+        if len(data) <= RECORD_BYTES:
+            return data
+        record = {name: value for name, value in record.items() if name != key} | {"shortened": True}
+        data = json.dumps(record, separators=(",", ":"), default=str).encode()
+    return data if len(data) <= RECORD_BYTES else shorten(data)
 
 
 def _decode(data: bytes) -> dict[str, object]:
@@ -273,12 +278,14 @@ def listen(path: str) -> tuple[socket.socket, int]:
     directory = os.path.dirname(path) or "."
     try:
         os.makedirs(directory, 0o755, exist_ok=True)
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        owner = os.stat(directory)
+        if owner.st_uid not in (0, os.geteuid()) or owner.st_mode & stat.S_IWOTH:
+            raise StartError(f"{directory}: others may write there; use --socket in a directory of your own")
+        # A file that only we may open: whoever can read a directory can lock it as well.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        lock = os.open(os.path.join(directory, LOCK), flags, 0o600)
     except OSError as error:
         raise StartError(f"{directory}: {error.strerror}; make it writable or use --socket") from None
-    if os.fstat(lock).st_uid not in (0, os.geteuid()):
-        os.close(lock)
-        raise StartError(f"{directory}: belongs to another user; use --socket in a directory of your own")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -302,7 +309,7 @@ def listen(path: str) -> tuple[socket.socket, int]:
     except OSError as error:
         listener.close()
         os.close(lock)
-        raise StartError(f"{path}: {error.strerror}; use another --socket") from None
+        raise StartError(f"{path}: {error.strerror or error}; use another --socket") from None
     return listener, lock
 
 

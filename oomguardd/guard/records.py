@@ -12,6 +12,10 @@ from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level, Sample, Totals, Verd
 SPARED_MAX = 10
 """So many of those spared are named in a record, the biggest first."""
 
+CGROUP_MAX = 256
+"""A path may have 4096 bytes of anybody's choice, and a record names ten processes."""
+COMM_MAX = 64
+
 LEVEL_WORDS: Mapping[Level, str] = {
     Level.CALM: "calm",
     **{level: word for word, level in LEVEL_NAMES.items()},
@@ -29,9 +33,9 @@ def weighed(w: Weighed, totals: Totals) -> dict[str, object]:
     return {
         "pid": c.pid,
         "ppid": c.ppid,
-        "comm": c.comm,
+        "comm": c.comm[:COMM_MAX],
         "uid": c.uid,
-        "cgroup": c.cgroup,
+        "cgroup": c.cgroup if len(c.cgroup) <= CGROUP_MAX else f"...{c.cgroup[-CGROUP_MAX:]}",
         "state": c.state,
         "age_s": round(c.age_s, 1),
         "nice": c.nice,

@@ -8,7 +8,7 @@ processes born since.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -18,12 +18,14 @@ from oomguardd.kernel.files import SensorError
 from oomguardd.kernel.process import (
     glance,
     glances,
+    held_bytes,
     inspect,
     is_process,
     read_adj,
     read_cgroup,
     read_last_pid,
     read_pid_max,
+    start_ticks,
 )
 from oomguardd.model import Candidate, Glance, Totals, Verdict
 
@@ -33,6 +35,7 @@ NEWBORN_MAX = 2048
 """A probe of a pid that is not there costs half a glance; beyond this many a scan is not dearer."""
 TO_SPARE = 3
 """So many more than the victim and its runners-up are read in full (about 70 µs each)."""
+ALIVE_EVERY = 1000
 NEUTRAL = 666
 """The oom_score of no memory and oom_score_adj 0: nobody at or below it can have a positive one."""
 
@@ -70,12 +73,22 @@ class Found(NamedTuple):
 class Scout:
     """Looks for the victim of one domain."""
 
-    def __init__(self, proc_fd: int, room: int, runners_up: int, only: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        proc_fd: int,
+        room: int,
+        runners_up: int,
+        only: Collection[int] = (),
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._proc_fd = proc_fd
         self._room = room
         self._runners_up = runners_up
         self._only = only
         """If given, nobody else exists: for the rehearsal, and for a domain that has its own list."""
+        self._alive = alive
+        """Called now and then in a scan that takes long."""
+        self._asked = 0
         self._limits = Limits(0, 0, (), ())
         self._totals = Totals(0, 0)
         self._worth_it_only = False
@@ -175,11 +188,20 @@ class Scout:
         score = seen.score - max(0, adj - limits.adj_cap) * 2 // 3
         if score <= floor:
             return None
-        c = inspect(self._proc_fd, seen.pid, 0.0)
-        if c is None or c.held_bytes < limits.smallest_bytes or c.identity in limits.passed_over:
+        self._asked += 1
+        if self._asked % ALIVE_EVERY == 0:
+            self._alive()
+        held = held_bytes(self._proc_fd, seen.pid)
+        if held is None or held < limits.smallest_bytes or self._passed_over(seen.pid):
             self._turned_away = max(self._turned_away, score)
             return None
         return score
+
+    def _passed_over(self, pid: int) -> bool:
+        passed_over = self._limits.passed_over
+        if pid not in {known for known, _ in passed_over}:
+            return False
+        return (pid, start_ticks(self._proc_fd, pid)) in passed_over
 
     def _foreign(self, pid: int) -> bool:
         """Whether it is outside of our container, or belongs to somebody whom we may not signal (the owner

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Mapping
 
 from oomguardd import __version__
@@ -37,19 +36,29 @@ from oomguardd.model import PAGE_BYTES, Trigger
 from oomguardd.sections import Config
 
 REPORTER_USER = "oomguard"
+STANDARD_ERROR = 2
 FAREWELL_S = 1.0
 """So long the reporter is given to write down the last records when we end."""
 
 
 async def serve(options: Options, config: Config, environ: Mapping[str, str]) -> int:
     """Runs the guard until SIGTERM or SIGINT. StartError before it is armed."""
-    service = Service(options, config, environ)
+    try:
+        service = Service(options, config, environ)
+    except OSError as error:
+        raise StartError(_no_resources(error)) from None
     try:
         await service.start()
         await service.ended.wait()
+    except (OSError, RuntimeError) as error:  # Python's word for "no more threads"
+        raise StartError(_no_resources(error)) from None
     finally:
         service.stop()
     return 0
+
+
+def _no_resources(error: Exception) -> str:
+    return f"{error}; are limits too low (ulimit -a, TasksMax=, LimitNOFILE=, LimitAS=)?"
 
 
 class Service:
@@ -75,6 +84,8 @@ class Service:
         self._waker: PressureWaker | None = None
         self._child: ReporterChild | None = None
         self._loader: Loader | None = None
+        self._again = False
+        """Asked to reload while reading."""
 
     async def start(self) -> None:
         """Builds, rehearses, arms and starts to tick."""
@@ -82,7 +93,7 @@ class Service:
         loop.set_exception_handler(self._callback_failed)
         self._tell_start()
         watch = make_watch(config, self._fault)
-        scout = Scout(self._proc_fd, config.select.shortlist, config.select.runners_up)
+        scout = Scout(self._proc_fd, config.select.shortlist, config.select.runners_up, alive=self._alive)
         orders = orders_of(config)
         striker = Striker(
             watch.domain.name, self._proc_fd, scout, self.outbox, watch.look, self._wake, orders
@@ -99,7 +110,7 @@ class Service:
             bool(watch.domain.cgroup),
         )
         if self._watchdog_s is not None:
-            self._guard.longest_s = self._watchdog_s / 2
+            self._guard.longest_s = max(self._watchdog_s / 2, config.pace.fastest_s)
         self.outbox.serve(loop, self._listener, reporter_uids(REPORTER_USER))
         if self.options.reporter:
             self._child = ReporterChild(loop, _reporter_arguments(self.options, config.guard.socket))
@@ -169,7 +180,10 @@ class Service:
     def _arm_psi(self, path: str) -> str:
         opened = open_trigger(path, None if path.startswith("/sys") else self._given.get("psi"))
         if opened is not None:
-            self._waker = PressureWaker(self._loop, opened[0], self._wake)
+            try:
+                self._waker = PressureWaker(self._loop, opened[0], self._wake)
+            except OSError:  # a descriptor that cannot be waited on
+                opened = None
         source = opened[1] if opened else "polling" if os.path.exists(path) else "none"
         if source in ("slow_window", "polling"):
             cost = "a stall is noticed within 2 s" if opened else "a stall is noticed at the next look only"
@@ -216,7 +230,8 @@ class Service:
     def _reload(self) -> None:
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s() * 1e6)}")
         if self._loader is not None:
-            self._loader.close()  # asked again: what that one reads may be old
+            self._again = True  # what that one reads may be old
+            return
         try:
             self._loader = Loader(self._loop, self.options, self._loaded)
         except OSError as error:
@@ -224,6 +239,10 @@ class Service:
 
     def _loaded(self, loaded: Loaded) -> None:
         self._loader = None
+        if self._again:
+            self._again = False
+            self._ask_reload()
+            return
         if isinstance(loaded, Config):
             changes = self._apply(loaded)
             self.outbox.put("reloaded", 5, sources=list(loaded.sources), changes=changes)
@@ -249,6 +268,7 @@ class Service:
         late = ("socket", "lag_limit_s", "lock_memory", "realtime")
         if any(getattr(old.guard, name) != getattr(config.guard, name) for name in late):
             changes.append("socket, lag_limit, lock_memory and realtime change at the next start only")
+        guard.wake()  # the present sleep was computed from the old ones
         return changes
 
     def _revive(self) -> None:
@@ -256,6 +276,10 @@ class Service:
             problem = self._child.revive()
             if problem:
                 self._fault("reporter", OSError(problem))
+
+    def _alive(self) -> None:
+        if self._guard is not None:
+            self._guard.expect_scan()
 
     def _wake(self) -> None:
         if self._guard is not None:
@@ -287,7 +311,9 @@ def _reporter_arguments(options: Options, socket_path: str) -> list[str]:
 
 
 def _of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
-    return [Missing(what, cost, "") for what, _, cost in (sentence.partition(": ") for sentence in sentences)]
+    """What is missing stands before the first full stop or, in a single sentence, before the colon."""
+    parts = (sentence.partition(". " if ". " in sentence else ": ") for sentence in sentences)
+    return [Missing(what, cost.rstrip("."), "") for what, _, cost in parts]
 
 
 def _trigger(t: Trigger) -> dict[str, object]:
@@ -302,9 +328,9 @@ def _trigger(t: Trigger) -> dict[str, object]:
 def _write_last(outbox: Outbox) -> None:
     """Records of kills that nobody has confirmed. Without waiting: whoever does not read now never will."""
     with contextlib.suppress(OSError):
-        os.set_blocking(sys.stderr.fileno(), False)
+        os.set_blocking(STANDARD_ERROR, False)
     for datagram in outbox.unseen():
         with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), datagram + b"\n")
+            os.write(STANDARD_ERROR, datagram + b"\n")
     with contextlib.suppress(OSError):
-        os.set_blocking(sys.stderr.fileno(), True)  # it may be a terminal that others use as well
+        os.set_blocking(STANDARD_ERROR, True)  # it may be a terminal that others use as well

@@ -39,6 +39,8 @@ DRY_PAUSE_S = 10.0
 """A dry run changes nothing, so its verdict would be told at every tick."""
 NOBODY_AGAIN_S = 60.0
 LIMIT_AGAIN_S = 10.0
+SEARCH_PAUSE_S = 1.0
+"""And never for longer: a search may have been slow only because everything was."""
 SEARCH_SHARE = 5
 """Looking in vain takes at most one part in so many of the time."""
 
@@ -304,7 +306,8 @@ class Striker:
         )
 
     def _nobody(self, look: Look, found: Found, now_s: float) -> None:
-        self._quiet_until["search"] = monotonic_s() + (SEARCH_SHARE - 1) * (found.scan_s + found.judge_s)
+        pause_s = min((SEARCH_SHARE - 1) * (found.scan_s + found.judge_s), SEARCH_PAUSE_S)
+        self._quiet_until["search"] = monotonic_s() + pause_s
         if now_s < self._quiet_until.get("nobody", 0.0):
             return
         self._quiet_until["nobody"] = now_s + NOBODY_AGAIN_S

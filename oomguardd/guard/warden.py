@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import stat
 import threading
 from collections.abc import Callable
 
@@ -41,11 +42,13 @@ class Warden:
     def take_evidence(self) -> str:
         """What the warden of the previous guard wrote before it gave it up; empty if there is nothing."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return ""
+        text = ""
         try:
-            text = os.read(fd, 16384).decode(errors="replace")
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                text = os.read(fd, 16384).decode(errors="replace")
         finally:
             os.close(fd)
         with contextlib.suppress(OSError):
@@ -58,7 +61,7 @@ class Warden:
         self.expect(0.0)
         self._thread = threading.Thread(target=self._watch, name="warden", daemon=True)
         self._thread.start()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             self._fd = os.open(self._path, flags, 0o600)
         except OSError as error:

@@ -73,7 +73,7 @@ def open_trigger(path: str, given_fd: int | None = None) -> tuple[int, str] | No
     "openfile": `given_fd`, opened for us by systemd, whose CAP_SYS_RESOURCE counts. "direct": opened here.
     "slow_window": opened here, with a window of 2 s. `given_fd` stays the caller's, whatever comes out.
     """
-    if given_fd is not None and _try_arm(given_fd, _FAST):
+    if given_fd is not None and _is_pressure(given_fd) and _try_arm(given_fd, _FAST):
         return given_fd, "openfile"
     try:
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -85,6 +85,14 @@ def open_trigger(path: str, given_fd: int | None = None) -> tuple[int, str] | No
         return fd, "slow_window"
     os.close(fd)
     return None
+
+
+def _is_pressure(fd: int) -> bool:
+    """Whether it is such a file at all: a trigger must not be written into anything else."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").endswith(("/pressure/memory", "/memory.pressure"))
+    except OSError:
+        return False
 
 
 def _try_arm(fd: int, stall_and_window_us: tuple[int, int]) -> bool:

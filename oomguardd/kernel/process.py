@@ -81,6 +81,15 @@ def is_process(proc_fd: int, pid: int) -> bool:
     return status is not None and status.tgid == pid
 
 
+def held_bytes(proc_fd: int, pid: int) -> int | None:
+    """As `Candidate.held_bytes`, for a third of what `inspect` costs."""
+    status = _read_status(proc_fd, f"{pid}/status")
+    if status is None or not status.has_memory:
+        c = inspect(proc_fd, pid, 0.0)  # perhaps a leader that is a zombie
+        return None if c is None else c.held_bytes
+    return status.rss_anon_bytes + status.rss_shmem_bytes + status.swap_bytes + status.pagetables_bytes
+
+
 def read_cgroup(proc_fd: int, pid: int) -> str | None:
     """As `parse_cgroup`."""
     data = _read(proc_fd, f"{pid}/cgroup", 4096)
@@ -171,7 +180,7 @@ def _inspect(fd: int, pid: int, now_boot_s: float) -> Candidate | None:
     if not status.has_memory and not stat.kernel_thread:
         live = _live_thread(fd) if stat.threads > 1 else None
         if live is not None:
-            status, exiting = live
+            status, exiting, cgroup = live
         elif stat.state in "ZXx":
             return None
     return Candidate(
@@ -196,8 +205,9 @@ def _inspect(fd: int, pid: int, now_boot_s: float) -> Candidate | None:
     )
 
 
-def _live_thread(fd: int) -> tuple[Status, bool] | None:
-    """The first thread that still has the memory, and whether it is exiting. A main thread that has
+def _live_thread(fd: int) -> tuple[Status, bool, bytes | None] | None:
+    """The first thread that still has the memory, whether it is exiting, and its cgroups (v1 moves a
+    zombie to the root). A main thread that has
     called exit is a zombie without any, while the others may hold gigabytes; the kernel looks through all
     of them as well."""
     try:
@@ -210,7 +220,7 @@ def _live_thread(fd: int) -> tuple[Status, bool] | None:
             status = _read_status(task_fd, f"{tid}/status")
             if status is not None and status.has_memory:
                 stat = _read_stat(task_fd, f"{tid}/stat")
-                return status, stat is None or stat.exiting
+                return status, stat is None or stat.exiting, _read(task_fd, f"{tid}/cgroup", 4096)
     except OSError as error:
         _raise_if_ours(error)
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from oomguardd.sensors import SIGNALS
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Does what the arguments (None: of this process) ask for; does not return where they ask for a guard."""
+    _open_standard_files()
     args = parse(argv)
     options = options_of(args)
     if args.check_config:
@@ -75,6 +77,7 @@ def become_guard(options: Options) -> int:
     os.write(fd, wire)
     os.lseek(fd, 0, os.SEEK_SET)
     argv = command("oomguardd.guard.daemon", str(fd))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the guard can hear it
     os.execv(argv[0], argv)
 
 
@@ -98,4 +101,15 @@ def _run(work: Callable[[], int]) -> int:
         print(f"oomguardd: cannot start: {error}", file=sys.stderr)
     except BrokenPipeError:
         pass  # whoever read our output has seen enough
+    except OSError as error:
+        print(f"oomguardd: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
     return 1
+
+
+def _open_standard_files() -> None:
+    """Where we were given none: the next file that is opened would be taken for standard error otherwise."""
+    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)

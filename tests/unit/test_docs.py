@@ -81,6 +81,7 @@ def test_every_command_is_known_to_a_test() -> None:
             "oomguardd --once",
             "oomguardd --once --json",
             "oomguardd --check-config",
+            "oomguardd --check-config --json",
             "oomguardd --version",
         ]
     )
@@ -98,6 +99,8 @@ def test_check_config(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "low-memory" in done.stdout
     assert toml_loads(done.stdout), "what is printed is a configuration again"
+    done = run("--check-config", "--json", "--config", str(empty))
+    assert json.loads(done.stdout)["config"]["kill"]["grace_s"] == 5
     empty.write_text("[gaurd]\n")
     done = run("--check-config", "--config", str(empty))
     assert done.returncode == 1

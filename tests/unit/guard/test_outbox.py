@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from oomguardd.guard import records
 from oomguardd.guard.errors import StartError
 from oomguardd.guard.outbox import PEERS, Outbox, listen, reporter_uids
-from tests.shell.rig import event_loop, open_fds
+from oomguardd.model import Totals, Weighed
+from tests.shell.rig import candidate, event_loop, open_fds
 
 Record = dict[str, Any]
 OURSELVES = frozenset({os.geteuid()})
@@ -403,3 +406,49 @@ def test_a_socket_where_none_can_be(tmp_path: Path) -> None:
 def test_who_may_listen() -> None:
     assert {0, os.geteuid()} <= reporter_uids("root")
     assert len(reporter_uids("no-such-user-here")) <= 3
+
+
+def test_a_name_of_anybodys_choice_does_not_push_the_victim_out_of_its_record(tmp_path: Path) -> None:
+    """Six candidates with the longest and worst of cgroup paths, before and after it is cut."""
+    worst = candidate(9, cgroup="\ufffd" * 4000, comm="\ufffd" * 15)
+    weighed = records.weighed(Weighed(worst, 1, (), 1), Totals(1 << 30, 0))
+    assert len(str(weighed["cgroup"])) < 300
+    uncut = {**weighed, "cgroup": worst.cgroup}
+    with office(tmp_path) as place, place.reporter() as sock:
+        place.outbox.put_vital("kill", 1, victim=weighed, runners_up=[weighed] * 5, conditions=["x <1%"])
+        place.outbox.put_vital("kill", 1, victim=uncut, runners_up=[uncut] * 5, conditions=["x <1%"])
+        whole, shortened = received(sock)
+        assert len(whole["runners_up"]) == 5
+        assert shortened["shortened"] is True
+        for record in (whole, shortened):
+            assert (record["victim"]["pid"], record["conditions"]) == (9, ["x <1%"])
+
+
+def test_long_explanations_are_given_up_before_kills(tmp_path: Path) -> None:
+    with office(tmp_path, ring=20_000) as place:
+        for number in range(40):
+            victim = {"pid": number, "comm": "hog", "uid": 0, "held_bytes": 1, "cgroup": "x" * 3000}
+            place.outbox.put_vital("kill", 1, kill_id=number, victim=victim, triggers=["low"])
+        assert place.outbox.dropped == 0
+        with place.reporter() as sock:
+            got = received(sock)
+    assert [record["victim"]["pid"] for record in got] == list(range(40))
+    assert got[0]["triggers"] == ["low"]
+
+
+def test_whoever_can_read_the_directory_cannot_lock_us_out(tmp_path: Path) -> None:
+    path = str(tmp_path / "run" / "guard.sock")
+    os.makedirs(os.path.dirname(path))
+    reader = os.open(os.path.dirname(path), os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_EX)
+    try:
+        listener, lock = listen(path)
+        with pytest.raises(StartError, match="another oomguardd"):
+            listen(path)
+        listener.close()
+        os.close(lock)
+        os.chmod(os.path.dirname(path), 0o777)
+        with pytest.raises(StartError, match="others may write"):
+            listen(path)
+    finally:
+        os.close(reader)

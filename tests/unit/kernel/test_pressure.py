@@ -90,11 +90,23 @@ def test_the_last_digit_of_the_window_is_not_lost() -> None:
 
 
 def test_the_given_descriptor_comes_first(tmp_path: Path) -> None:
-    path = tmp_path / "memory"
+    path = tmp_path / "pressure/memory"
+    path.parent.mkdir()
     path.write_bytes(b"")
     given = os.open(path, os.O_RDWR)
     try:
         assert open_trigger("/nonexistent", given) == (given, "openfile")
+    finally:
+        os.close(given)
+
+
+def test_a_descriptor_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_bytes(b"data")
+    given = os.open(path, os.O_RDWR)
+    try:
+        assert open_trigger("/nonexistent", given) is None
+        assert path.read_bytes() == b"data"
     finally:
         os.close(given)
 
