@@ -54,7 +54,7 @@ class Ahead(NamedTuple):
     cost_s: float
     short: Shortlist
     floor: int
-    """Nobody who is not on the list had a higher score, those included that were too small to enter it."""
+    """Nobody who is not on the list had a higher score."""
     last_pid: int
     unused_bytes: float
     """Available memory and free swap at that time."""
@@ -92,9 +92,6 @@ class Scout:
         self._limits = Limits(0, 0, (), ())
         self._totals = Totals(0, 0)
         self._worth_it_only = False
-        self._turned_away = NEUTRAL
-        """The highest score that was not admitted in a scan, but may be worth it soon. Not below that of a
-        child between vfork and exec, which shows 0."""
         self.ahead: Ahead | None = None
 
     def resize(self, room: int, runners_up: int) -> None:
@@ -107,9 +104,8 @@ class Scout:
         """
         began_s = monotonic_s()
         last_pid = self._last_pid()
-        self._turned_away = NEUTRAL
         short = self._scan(limits)
-        floor = max(short.floor, self._turned_away)
+        floor = max(short.floor, NEUTRAL)  # a child between vfork and exec shows 0
         self.ahead = Ahead(began_s, monotonic_s() - began_s, short, floor, last_pid, unused_bytes)
 
     def choose(self, unused_bytes: float, totals: Totals, limits: Limits) -> Found:
@@ -157,6 +153,7 @@ class Scout:
     def _sizes(self, top: int) -> Iterator[Glance]:
         for seen in self._everybody():
             if seen.score >= top and self._admit(seen, top - 1) == top:
+                self._tick()
                 c = inspect(self._proc_fd, seen.pid, 0.0)
                 if c is not None:
                     # Above 0 by more than any badness can be below it, because a list does not take what
@@ -172,9 +169,8 @@ class Scout:
                 yield Glance(score, pid)
 
     def _admit(self, seen: Glance, floor: int) -> int | None:
-        """The score that counts: a positive oom_score_adj lifts nobody above the cap, nor the tiny onto
-        the list.
-        """
+        """The score that counts: a positive oom_score_adj lifts nobody above the cap. Who is too small to be
+        worth it is only looked at where such a crowd may hide somebody: that costs four times as much."""
         limits = self._limits
         if seen.pid in limits.untouchable or self._foreign(seen.pid):
             return None
@@ -183,19 +179,21 @@ class Scout:
         adj = read_adj(self._proc_fd, seen.pid)
         if adj is None or adj <= -1000:
             return None
-        if adj <= 0 and not self._worth_it_only:
-            return seen.score
         score = seen.score - max(0, adj - limits.adj_cap) * 2 // 3
         if score <= floor:
             return None
+        if not self._worth_it_only:
+            return score
+        self._tick()
+        held = held_bytes(self._proc_fd, seen.pid)
+        if held is None or held < limits.smallest_bytes or self._passed_over(seen.pid):
+            return None
+        return score
+
+    def _tick(self) -> None:
         self._asked += 1
         if self._asked % ALIVE_EVERY == 0:
             self._alive()
-        held = held_bytes(self._proc_fd, seen.pid)
-        if held is None or held < limits.smallest_bytes or self._passed_over(seen.pid):
-            self._turned_away = max(self._turned_away, score)
-            return None
-        return score
 
     def _passed_over(self, pid: int) -> bool:
         passed_over = self._limits.passed_over
