@@ -288,13 +288,15 @@ def test_near_a_threshold_the_scan_is_made_ahead(proc: FakeProc) -> None:
     with Rig(proc, kill=PATIENT) as rig:
         rig.tick()
         rig.available(WARN_MIB)
+        time.sleep(0.05)  # scans ahead take a part of the time only, and the first tick may have made one
         rig.tick()
         ahead = rig.scout.ahead
         assert ahead is not None
+        assert ahead.unused_bytes == WARN_MIB * MIB
         rig.tick(3)
         assert rig.scout.ahead is ahead  # nothing has moved
         rig.available(TERM_MIB + 30)
-        time.sleep(ahead.cost_s * 5)
+        time.sleep(ahead.cost_s * 5 + 0.05)
         rig.tick()
         assert rig.scout.ahead is not ahead
         rig.available(TERM_MIB + 20)
