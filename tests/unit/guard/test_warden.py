@@ -12,7 +12,7 @@ import pytest
 from oomguardd.guard.warden import EVIDENCE, Warden
 
 LATE = """
-import sys, time
+import select, sys, time
 from oomguardd.guard.warden import Warden
 warden = Warden(sys.argv[1], 0.2)
 assert warden.open() is None
@@ -23,6 +23,11 @@ def stuck_in_here():
     time.sleep(60)
 if sys.argv[2] == "late":
     stuck_in_here()
+if sys.argv[2] == "spinning":
+    while True:
+        pass
+if sys.argv[2] == "not run":
+    select.epoll().poll(3)
 warden.close()
 """
 
@@ -41,8 +46,14 @@ def test_one_that_is_late_is_given_up_and_leaves_its_traceback(tmp_path: Path) -
     assert not (tmp_path / EVIDENCE).exists()
 
 
-def test_one_that_is_in_time_leaves_nothing(tmp_path: Path) -> None:
-    assert run(tmp_path, "in time") == 0
+def test_one_that_runs_in_circles_is_given_up(tmp_path: Path) -> None:
+    assert run(tmp_path, "spinning") == 1
+
+
+@pytest.mark.parametrize("how", ["in time", "not run"])
+def test_one_that_is_in_time_or_only_waits_for_its_timer_is_left_alone(tmp_path: Path, how: str) -> None:
+    """A virtual processor that its host does not run delivers no timer, and would not to a new guard."""
+    assert run(tmp_path, how) == 0
     assert list(tmp_path.iterdir()) == []
 
 
