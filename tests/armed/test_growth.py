@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from oomguardd.sections import Config, GuardSettings, LogSettings
 from tests.shell.rig import Recorder, open_fds
 
 TICKS = 10_000
+HOG = "import sys, time; held = b'x' * (64 << 20); sys.stdout.write('x'); sys.stdout.flush(); time.sleep(600)"
 ALWAYS = Trigger("always", Level.TERM, (Condition("mem_available", True, 101, True, "<101%"),))
 
 
@@ -51,7 +54,12 @@ def test_ticks_do_not_grow(tmp_path: Path, kind: str) -> None:
     )
     warden = Warden(str(tmp_path), 60.0)
     guard = Guard(config, watch, striker, outbox, warden, Notifier({}), lambda: own_ancestors(proc_fd))
+    hog = subprocess.Popen(
+        [sys.executable, "-c", HOG], stdout=subprocess.PIPE
+    )  # a dry run needs somebody to choose
     try:
+        assert hog.stdout is not None
+        assert hog.stdout.read(1) == b"x"
         for _ in range(300):
             guard.tick()
         gc.collect()
@@ -71,6 +79,8 @@ def test_ticks_do_not_grow(tmp_path: Path, kind: str) -> None:
         assert after - before < 32 * 1024
         assert striker.kills >= (1 if kind != "calm" else 0)
     finally:
+        hog.kill()
+        hog.communicate()
         warden.close()
         watch.close()
         os.close(proc_fd)
