@@ -113,6 +113,67 @@ class Domain:
     cgroup: str = ""
 
 
+KILL_UNITS = ("process", "tree", "cgroup", "unit", "container", "pod", "job")
+"""What may be killed together, as it is written in a rule; each but the first two is a place in the cgroup
+tree.
+"""
+
+
+class Owner(NamedTuple):
+    """Who runs a process, as its cgroup path alone tells (runtimes/); empty where it does not apply."""
+
+    runtime: str = ""
+    """Of the innermost container or job: docker, podman, containerd, cri-o, lxc, nspawn, slurm. Empty: the
+    host's own.
+    """
+    unit: str = ""
+    """The system manager's unit: "postgresql.service", "session-3.scope", "docker-<id>.scope"."""
+    user_unit: str = ""
+    """The unit of a user's manager: "app-gnome-firefox-123.scope"."""
+    slice: str = ""
+    """The innermost slice above the unit: "system.slice", "user-1000.slice"."""
+    session: str = ""
+    """A login session's number."""
+    uid: int | None = None
+    """Of user-1000.slice, or of a Slurm job on cgroup v1."""
+    app: str = ""
+    """The application of a user's unit: "firefox"."""
+    container: str = ""
+    """Its id, or its name where the runtime uses names."""
+    pod: str = ""
+    """The pod's UID, with dashes."""
+    qos: str = ""
+    """guaranteed, burstable or besteffort."""
+    job: str = ""
+    step: str = ""
+    places: tuple[tuple[str, str], ...] = ()
+    """One of KILL_UNITS and the cgroup path (a prefix of the process's own) that it stands for."""
+
+    def place(self, unit: str) -> str:
+        """The cgroup that holds the whole of it; empty if there is none."""
+        return next((path for name, path in self.places if name == unit), "")
+
+
+NO_OWNER = Owner()
+
+
+class Memcg(NamedTuple):
+    """What a process's cgroup, and those above it, say about its memory (v2 only)."""
+
+    current_bytes: int = 0
+    """memory.current of its own cgroup."""
+    protected_share: float = 0.0
+    """The part of its memory that memory.min and memory.low keep from reclaim, 0 to 1."""
+    over_high_bytes: int = 0
+    """By how much the most exceeded memory.high is exceeded."""
+    preference: str = ""
+    """"avoid" or "omit": systemd's ManagedOOMPreference=, of the nearest cgroup that has one."""
+    preference_uid: int = 0
+    """Who owns that cgroup: root's word counts for everybody."""
+    oom_group: str = ""
+    """The topmost cgroup with memory.oom.group=1; empty if there is none."""
+
+
 class Glance(NamedTuple):
     """What one read of /proc/PID/oom_score tells: enough to leave most processes alone."""
 
@@ -144,6 +205,25 @@ class Candidate:
     dying: bool = False
     """Somebody's SIGKILL is already on its way, or it is exiting."""
     kernel_thread: bool = False
+    gid: int = 0
+    sid: int = 0
+    """Its session; equal to the pid of the session's leader."""
+    terminal: bool = False
+    """Whether it has a controlling terminal."""
+    sched: str = "other"
+    """Scheduling policy: other, fifo, rr, batch, idle or deadline."""
+    owner: Owner = NO_OWNER
+    exe: str | None = None
+    """Path of its program. This and what follows is None or empty until it is asked for, and where it cannot
+    be read.
+    """
+    cmdline: str | None = None
+    """Its arguments, joined by blanks."""
+    ancestors: tuple[str, ...] = ()
+    """Names, the parent's first."""
+    memcg: Memcg | None = None
+    settled_bytes: int = 0
+    """Of `held_bytes`, what it has held for long."""
 
     @property
     def resident_bytes(self) -> int:
@@ -177,6 +257,11 @@ class Weighed:
     adjustments: tuple[Adjustment, ...]
     pages: int
     """What candidates are ranked by."""
+    rule: str = ""
+    """The name of the rule that decided about it; empty if none did."""
+    kill: str = "process"
+    """One of KILL_UNITS: what is killed together with it."""
+    kill_why: str = ""
 
 
 class Spared(NamedTuple):
@@ -185,6 +270,36 @@ class Spared(NamedTuple):
     pid: int
     comm: str
     why: str
+
+
+class Member(NamedTuple):
+    """One of those that are killed together."""
+
+    pid: int
+    start_ticks: int
+    comm: str
+    held_bytes: int
+
+
+class Party(NamedTuple):
+    """Who is killed together, by one decision."""
+
+    unit: str = "process"
+    """One of KILL_UNITS, or "swarm"."""
+    members: tuple[Member, ...] = ()
+    """The victim first."""
+    cgroup: str = ""
+    """The cgroup whose processes these are; empty if it is not one's."""
+    whole: bool = False
+    """They are all that is in it."""
+    why: str = ""
+    """Who asked for it, in words."""
+    reduced: str = ""
+    """Why it is less than what was asked for; empty if it is not."""
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(member.held_bytes for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from oomguardd.model import Condition, Level, Trigger
+from oomguardd.policies import POLICIES, Policy
+from oomguardd.rules import Clause, Protect, Rule
 from oomguardd.settings import setting
 from oomguardd.units import Amount, choice, parse_amount, parse_duration_s, parse_path, parse_rate_bytes_per_s
 
@@ -96,6 +98,14 @@ class SelectSettings:
         low="1",
         high="1024",
     )
+    swarm: int | None = setting(
+        "32",
+        int,
+        "So many small processes that belong together (same cgroup, user and name) are weighed as one, as a"
+        ' fork bomb must be. "off": each alone.',
+        low="2",
+        none="off",
+    )
     runners_up: int = setting(
         "5", int, "How many of those not chosen are named in the record of a kill.", low="0", high="64"
     )
@@ -135,6 +145,14 @@ class KillSettings:
         low="1",
         high="6000",
     )
+    max_processes: int = setting(
+        "1000",
+        int,
+        "One decision kills no more processes than this; a larger cgroup, unit or job is not killed as a"
+        " whole.",
+        low="1",
+        high="100000",
+    )
     mrelease: bool = setting(
         "true", bool, "Free the victim's memory right after SIGKILL (process_mrelease, Linux 5.15)."
     )
@@ -164,7 +182,9 @@ SECTIONS: dict[str, type] = {
     "select": SelectSettings,
     "kill": KillSettings,
     "log": LogSettings,
+    **{f"policy.{policy.name}": policy for policy in POLICIES},
 }
+"""By the name of their table in the file."""
 
 BUILT_IN = "built-in"
 """The origin of whatever no file has set."""
@@ -179,23 +199,42 @@ class Config:
     select: SelectSettings = field(default_factory=SelectSettings)
     kill: KillSettings = field(default_factory=KillSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    policies: tuple[Policy, ...] = field(default_factory=lambda: tuple(policy() for policy in POLICIES))
+    """One of each of POLICIES, in that order."""
     triggers: tuple[Trigger, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    protects: tuple[Protect, ...] = ()
     sources: tuple[str, ...] = field(default=(), compare=False)
     """The files that were read, in order."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What is allowed but hardly meant."""
     origins: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
+    def section(self, name: str) -> Any:
+        """The settings below [`name`], one of SECTIONS."""
+        if name.startswith("policy."):
+            return next(policy for policy in self.policies if f"policy.{policy.name}" == name)
+        return getattr(self, name)
+
     def origin(self, key: str) -> str:
         """The file that set the dotted key ("kill.grace", "trigger.low-memory.level"), or BUILT_IN."""
         return self.origins.get(key, BUILT_IN)
 
 
+def build(sections: Mapping[str, Any], **others: Any) -> Config:
+    """The configuration of these sections, by the names of SECTIONS."""
+    plain = {name: value for name, value in sections.items() if not name.startswith("policy.")}
+    policies = tuple(sections[f"policy.{policy.name}"] for policy in POLICIES)
+    return Config(**plain, policies=policies, **others)
+
+
 def to_wire(config: Config) -> dict[str, Any]:
     """The configuration in what JSON has, without loss."""
     return {
-        **{name: _fields(getattr(config, name)) for name in SECTIONS},
+        **{name: _fields(config.section(name)) for name in SECTIONS},
         "triggers": [_fields(trigger) for trigger in config.triggers],
+        "rules": [_fields(rule) for rule in config.rules],
+        "protects": [_fields(protect) for protect in config.protects],
         "sources": config.sources,
         "warnings": config.warnings,
         "origins": config.origins,
@@ -207,13 +246,22 @@ def from_wire(wire: Mapping[str, Any]) -> Config:
     sections = {name: section(**wire[name]) for name, section in SECTIONS.items()}
     select: SelectSettings = sections["select"]
     sections["select"] = replace(select, smallest_victim=Amount(*select.smallest_victim))
-    return Config(
-        **sections,
+    return build(
+        sections,
         triggers=tuple(_trigger(**trigger) for trigger in wire["triggers"]),
+        rules=tuple(Rule(**rule | {"match": _match(rule["match"])}) for rule in wire["rules"]),
+        protects=tuple(
+            Protect(**protect | {"match": _match(protect["match"])}) for protect in wire["protects"]
+        ),
         sources=tuple(wire["sources"]),
         warnings=tuple(wire["warnings"]),
         origins=dict(wire["origins"]),
     )
+
+
+def _match(wire: list[list[Any]]) -> tuple[Clause, ...]:
+    clauses = (Clause(*row) for row in wire)
+    return tuple(c._replace(texts=tuple(c.texts), numbers=tuple(c.numbers)) for c in clauses)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from oomguardd.config.checks import contradictions, warnings_about
 from oomguardd.config.files import ConfigError, Problem, Source, parse_toml, read_sources
 from oomguardd.config.triggers import DEFAULT_TRIGGERS, TriggerReader
 from oomguardd.model import Signal
-from oomguardd.sections import BUILT_IN, SECTIONS, Config
+from oomguardd.sections import BUILT_IN, SECTIONS, Config, build
 from oomguardd.settings import Setting, nearest, settings_of, type_name
 from oomguardd.units import quote
 
@@ -50,8 +50,8 @@ def merge(sources: list[Source], signals: Iterable[Signal], problems: Iterable[P
         reader.add([Source(BUILT_IN, built_in)])
     reader.add(sources)
     triggers = reader.finish()
-    config = Config(
-        **sections,
+    config = build(
+        sections,
         triggers=triggers,
         sources=tuple(source.file for source in sources),
         warnings=warnings_about(triggers),

@@ -58,7 +58,7 @@ def render_effective(config: Config) -> str:
     lines = [f"# Effective configuration ({read}); behind each value: where it is from."]
     for name in SECTIONS:
         lines += ["", f"[{name}]"]
-        section = getattr(config, name)
+        section = config.section(name)
         for row in settings_of(SECTIONS[name]):
             lines.append(_with_origin(config, f"{name}.{row.key}", row.toml(getattr(section, row.field))))
     built_in = _built_in_tables(config)

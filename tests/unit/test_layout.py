@@ -18,26 +18,29 @@ PACKAGE = ROOT / "oomguardd"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-BASE = {"model", "units", "settings", "sections"}
+NOUNS = {"model", "units", "settings", "rules"}
+BASE = NOUNS | {"sections"}
 START = {"interpreter"}
 PURE = {"policies", "runtimes", "oomlog", "engine"}
-BELOW_BOTH = BASE | PURE | {"kernel", "sensors"}
+BELOW_BOTH = BASE | PURE | {"kernel", "sensors", "census"}
 
 MAY_IMPORT = {
     "": set(),
-    "model": BASE,
-    "units": BASE,
-    "settings": BASE,
-    "sections": BASE,
+    "model": NOUNS,
+    "units": NOUNS,
+    "settings": NOUNS,
+    "rules": NOUNS,
+    "sections": NOUNS | {"policies"},
     "interpreter": set(),
-    "config": BASE,
+    "config": BASE | {"policies"},
     "config.__main__": {"config", "sensors"},
-    "policies": BASE,
-    "runtimes": BASE,
+    "policies": NOUNS,
+    "runtimes": NOUNS,
     "oomlog": BASE,
     "engine": BASE | PURE,
     "kernel": BASE,
     "sensors": BASE | {"kernel"},
+    "census": BASE | {"kernel", "runtimes", "policies"},
     "guard": BELOW_BOTH | START,
     "launch": BELOW_BOTH | START | {"config", "guard"},
     "reporter": BELOW_BOTH | {"config", "notifiers"},

@@ -1,0 +1,1 @@
+"""oomguardctl: see before it happens. One file a verb."""
