@@ -224,6 +224,8 @@ class Candidate:
     memcg: Memcg | None = None
     settled_bytes: int = 0
     """Of `held_bytes`, what it has held for long."""
+    growth_bytes_per_s: float = 0.0
+    """How fast it grows right now; negative if it shrinks."""
 
     @property
     def resident_bytes(self) -> int:

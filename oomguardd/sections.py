@@ -7,7 +7,7 @@ checked, so that it needs neither a parser nor a disk; to_wire() and from_wire()
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from oomguardd.model import Condition, Level, Trigger
@@ -243,11 +243,8 @@ def to_wire(config: Config) -> dict[str, Any]:
 
 def from_wire(wire: Mapping[str, Any]) -> Config:
     """What to_wire() was given. KeyError, TypeError or ValueError if it is anything else."""
-    sections = {name: section(**wire[name]) for name, section in SECTIONS.items()}
-    select: SelectSettings = sections["select"]
-    sections["select"] = replace(select, smallest_victim=Amount(*select.smallest_victim))
     return build(
-        sections,
+        {name: _section(section, wire[name]) for name, section in SECTIONS.items()},
         triggers=tuple(_trigger(**trigger) for trigger in wire["triggers"]),
         rules=tuple(Rule(**rule | {"match": _match(rule["match"])}) for rule in wire["rules"]),
         protects=tuple(
@@ -257,6 +254,12 @@ def from_wire(wire: Mapping[str, Any]) -> Config:
         warnings=tuple(wire["warnings"]),
         origins=dict(wire["origins"]),
     )
+
+
+def _section(section: type, wire: Mapping[str, Any]) -> Any:
+    """JSON has lists only: an amount of the section's was one of two."""
+    amounts = {row.name for row in fields(section) if isinstance(row.default, Amount)}
+    return section(**dict(wire) | {name: Amount(*wire[name]) for name in amounts})
 
 
 def _match(wire: list[list[Any]]) -> tuple[Clause, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 _PF_KTHREAD = 0x200000
+_SCHEDULING = {"other": 0, "fifo": 1, "rr": 2, "batch": 3, "idle": 5, "deadline": 6}
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class _Task:
     pagetables: int
     has_memory: bool
     kill_pending: bool
+    gid: int
+    sid: int
+    tty: int
+    sched: str
 
 
 class FakeProc:
@@ -157,11 +163,20 @@ class FakeProc:
         kill_pending: bool = False,
         flags: int = 0x400000,
         oom_score: int | None = None,
+        gid: int = 0,
+        sid: int = 0,
+        tty: int = 0,
+        sched: str = "other",
+        exe: str | bytes | None = None,
+        cmdline: str | bytes | None = None,
+        children: Iterable[int] | None = None,
     ) -> None:
         """A process; `rss` is its anonymous memory. An existing one of that pid is replaced.
 
         State "Z" with more than one thread is a leader that has exited: its memory is then shown by its
-        second thread only. `oom_score` is what a kernel from 5.9 on would compute, unless given.
+        second thread only. `oom_score` is what a kernel from 5.9 on would compute, unless given. `cmdline`
+        as text has blanks between its arguments. What is None has no file: `exe` and `cmdline` as if they
+        could not be read, `children` as on a kernel that does not tell.
         """
         self.remove(pid)
         zombie = state == "Z"
@@ -184,11 +199,19 @@ class FakeProc:
             pagetables=pagetables,
             has_memory=has_memory,
             kill_pending=kill_pending,
+            gid=gid,
+            sid=sid,
+            tty=tty,
+            sched=sched,
         )
         eligible = pid != 1 and not kernel_thread and (has_memory or threads > 1)
         if oom_score is None:
             oom_score = self._oom_score(leader, adj) if eligible else 0
         self._write_process(leader, adj, oom_score)
+        self._write_program(pid, exe, cmdline)
+        for index in range(threads if children is not None else 0):
+            listed = " ".join(map(str, children or ())) if index == 0 else ""
+            self.write(f"{pid}/task/{pid + index}/children", listed.encode())
         if pid > self.now.last_pid:
             self.now = replace(self.now, last_pid=pid)
             self.write("loadavg", f"0.00 0.01 0.05 1/99 {pid}\n".encode())
@@ -216,6 +239,13 @@ class FakeProc:
                 thread = replace(leader, state="S", has_memory=True, flags=leader.flags & ~0x4)
             _write_task(self._proc / home / "task" / str(leader.pid + index), thread)
 
+    def _write_program(self, pid: int, exe: str | bytes | None, cmdline: str | bytes | None) -> None:
+        if exe is not None:
+            os.symlink(os.fsencode(exe), os.fsencode(self._proc / f"{pid}/exe"))
+        if cmdline is not None:
+            data = cmdline if isinstance(cmdline, bytes) else cmdline.replace(" ", "\0").encode() + b"\0"
+            self.write(f"{pid}/cmdline", data)
+
     def _oom_score(self, task: _Task, adj: int) -> int:
         if adj == -1000:
             return 0
@@ -225,6 +255,76 @@ class FakeProc:
         share = abs(points) * 1000 // total_pages * (1 if points >= 0 else -1)
         scaled = (1000 + share) * 2
         return max(0, abs(scaled) // 3 * (1 if scaled >= 0 else -1))
+
+
+class FakeCgroups:
+    """A cgroup tree of real files below `root`, to be opened with `find_cgroups(str(root))`.
+
+    Nothing happens by itself: who writes cgroup.kill kills nobody, and cgroup.events says what `add` was told.
+    v1 has the processes in memory/ and freezer/.
+    """
+
+    def __init__(self, root: Path, version: int = 2) -> None:
+        self.root = root
+        self._trees = [root] if version == 2 else [root / "memory", root / "freezer"]
+        self._version = version
+        for tree in self._trees:
+            _write(tree / "cgroup.procs", b"")
+        if version == 2:
+            _write(root / "cgroup.controllers", b"cpu memory pids\n")
+
+    def add(self, cgroup: str, procs: Iterable[int] = (), frozen: bool = False, **files: int | str) -> None:
+        """A cgroup; those above it are made if they are not there. `files` by their names with an underscore
+        for the first dot: memory_low=4096, memory_oom_group=1."""
+        path = ""
+        for name in cgroup.strip("/").split("/"):
+            path = f"{path}/{name}"
+            if not (self._trees[0] / path[1:]).exists():
+                self._make(path)
+        listed = "".join(f"{pid}\n" for pid in procs)
+        for tree in self._trees:
+            _write(tree / cgroup.strip("/") / "cgroup.procs", listed.encode())
+        if self._version == 2:
+            self.write(cgroup, "cgroup.events", f"populated {int(bool(listed))}\nfrozen {int(frozen)}\n")
+        for name, value in files.items():
+            self.write(cgroup, name.replace("_", ".", 2), f"{value}\n")
+
+    def write(self, cgroup: str, name: str, text: str) -> None:
+        """One of its files (v1: of the memory controller)."""
+        _write(self._trees[0] / cgroup.strip("/") / name, text.encode())
+
+    def read(self, cgroup: str, name: str) -> str:
+        """What was last written into one of its files (v1: freezer.state)."""
+        tree = self._trees[-1 if name.startswith("freezer.") else 0]
+        return (tree / cgroup.strip("/") / name).read_text()
+
+    def remove(self, cgroup: str) -> None:
+        """With everything below it."""
+        for tree in self._trees:
+            shutil.rmtree(tree / cgroup.strip("/"))
+
+    def _make(self, path: str) -> None:
+        if self._version == 1:
+            for tree in self._trees:
+                _write(tree / path[1:] / "cgroup.procs", b"")
+            _write(self._trees[1] / path[1:] / "freezer.state", b"THAWED\n")
+            return
+        for name, text in _CGROUP_FILES.items():
+            self.write(path, name, text)
+
+
+_CGROUP_FILES = {
+    "cgroup.procs": "",
+    "cgroup.events": "populated 0\nfrozen 0\n",
+    "cgroup.freeze": "0\n",
+    "cgroup.kill": "",
+    "memory.current": "0\n",
+    "memory.min": "0\n",
+    "memory.low": "0\n",
+    "memory.high": "max\n",
+    "memory.oom.group": "0\n",
+}
+"""Of a v2 cgroup in which nothing was set."""
 
 
 def meminfo(m: Machine) -> bytes:
@@ -303,9 +403,10 @@ def zoneinfo(pcp_pages: int) -> bytes:
 def _write_task(home: Path, task: _Task) -> None:
     home.mkdir(parents=True)
     numbers = [0] * 49
-    numbers[0], numbers[5] = task.ppid, task.flags
+    numbers[0], numbers[2], numbers[3], numbers[5] = task.ppid, task.sid, task.tty, task.flags
     numbers[14], numbers[15], numbers[16] = 20 + task.nice, task.nice, task.threads
     numbers[18] = task.start_ticks
+    numbers[37] = _SCHEDULING[task.sched]
     tail = " ".join(map(str, numbers)).encode()
     _write(home / "stat", b"%d (%b) %b %b\n" % (task.pid, task.comm, task.state.encode(), tail))
     _write(home / "status", _status(task))
@@ -316,7 +417,8 @@ def _status(task: _Task) -> bytes:
     name = task.comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
     head = (
         f"State:\t{task.state}\nTgid:\t{task.pid}\nPid:\t{task.pid}\nPPid:\t{task.ppid}\n"
-        f"Tgid:\t{task.pid}\nUid:\t{task.uid}\t{task.uid}\t{task.uid}\t{task.uid}\nGroups:\t \n"
+        f"Tgid:\t{task.pid}\nUid:\t{task.uid}\t{task.uid}\t{task.uid}\t{task.uid}\n"
+        f"Gid:\t{task.gid}\t{task.gid}\t{task.gid}\t{task.gid}\nGroups:\t \n"
     )
     sizes = (
         ("VmSize", task.anon + task.file + task.shmem),

@@ -2,7 +2,8 @@
 
 from oomguardd.config.files import ConfigError, Problem
 from oomguardd.config.load import DEFAULT_PATH, load
-from oomguardd.config.render import config_check, render_default, render_effective
+from oomguardd.config.render import config_check, render_effective
+from oomguardd.config.shipped import render_default
 from oomguardd.config.triggers import DEFAULT_TRIGGERS
 from oomguardd.sections import (
     BUILT_IN,

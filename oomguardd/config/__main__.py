@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from oomguardd.config.render import render_default
+from oomguardd.config.shipped import render_default
 from oomguardd.sensors import SIGNALS
 
 if __name__ == "__main__":

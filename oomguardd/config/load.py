@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from oomguardd.config.checks import contradictions, warnings_about
 from oomguardd.config.files import ConfigError, Problem, Source, parse_toml, read_sources
+from oomguardd.config.match import ACCOUNTS, Accounts
+from oomguardd.config.plain import SectionReader
+from oomguardd.config.rule_checks import Finding, as_rules, contradictions_in, warnings_in
+from oomguardd.config.rules import ProtectReader, RuleReader
 from oomguardd.config.triggers import DEFAULT_TRIGGERS, TriggerReader
 from oomguardd.model import Signal
-from oomguardd.sections import BUILT_IN, SECTIONS, Config, build
-from oomguardd.settings import Setting, nearest, settings_of, type_name
-from oomguardd.units import quote
+from oomguardd.sections import BUILT_IN, Config, build
 
 DEFAULT_PATH = "/etc/oomguard.toml"
 
@@ -32,39 +35,38 @@ def load(
     return merge(sources, signals, problems)
 
 
-def merge(sources: list[Source], signals: Iterable[Signal], problems: Iterable[Problem] = ()) -> Config:
+def merge(
+    sources: list[Source],
+    signals: Iterable[Signal],
+    problems: Iterable[Problem] = (),
+    *,
+    accounts: Accounts = ACCOUNTS,
+) -> Config:
     """The tables, in order, over the built-in defaults. ConfigError if anything is wrong with them."""
-    found = list(problems)
-    origins: dict[str, str] = {}
-    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    plain = SectionReader()
     for source in sources:
-        for name, raw in source.table.items():
-            if name in SECTIONS:
-                found += _read_section(source.file, name, raw, values[name], origins)
-            elif name != "trigger":
-                found.append(Problem(source.file, name, _unknown_section(name)))
-    sections: dict[str, Any] = {name: section(**values[name]) for name, section in SECTIONS.items()}
-    built_in = default_triggers()
-    reader = TriggerReader(signals, [table["name"] for table in built_in["trigger"]])
-    if sections["guard"].default_triggers:
-        reader.add([Source(BUILT_IN, built_in)])
-    reader.add(sources)
-    triggers = reader.finish()
+        plain.add(source)
+    sections = plain.finish()
+    triggers = _trigger_reader(signals, sections["guard"].default_triggers)
+    rules, protects = RuleReader(accounts), ProtectReader(accounts)
+    for reader in (triggers, rules, protects):
+        reader.add(sources)
     config = build(
         sections,
-        triggers=triggers,
+        triggers=triggers.finish(),
+        rules=rules.finish(),
+        protects=protects.finish(),
         sources=tuple(source.file for source in sources),
-        warnings=warnings_about(triggers),
-        origins=origins | reader.origins,
+        origins=plain.origins | triggers.origins | rules.origins | protects.origins,
     )
-    found += reader.problems
-    found += [Problem(config.origin(key), key, text) for key, text in contradictions(sections)]
-    if not triggers and not found:
+    found = [*problems, *plain.problems, *triggers.problems, *rules.problems, *protects.problems]
+    found += _contradictions(config, sections)
+    if not config.triggers and not found:
         remedy = "enable a trigger, or set guard.default_triggers = true"
         found.append(Problem(config.origin("guard.default_triggers"), "trigger", f"none is left ({remedy})"))
     if found:
         raise ConfigError(tuple(found))
-    return config
+    return replace(config, warnings=_warnings(config, [*rules.doubts, *protects.doubts]))
 
 
 def default_triggers() -> dict[str, Any]:
@@ -75,57 +77,34 @@ def default_triggers() -> dict[str, Any]:
     return table
 
 
-def _read_section(
-    file: str, name: str, raw: object, values: dict[str, Any], origins: dict[str, str]
-) -> list[Problem]:
-    """Fills `values` by field and `origins` by dotted key with what is right; returns what is not."""
-    if not isinstance(raw, dict):
-        return [
-            Problem(file, name, f"{type_name(raw)} instead of a section (write [{name}] and its keys below)")
-        ]
-    rows = {row.key: row for row in settings_of(SECTIONS[name])}
-    problems = []
-    for key, value in raw.items():
-        dotted = f"{name}.{key}"
-        problem = _read_setting(rows, key, value, values)
-        if problem:
-            problems.append(Problem(file, dotted, problem))
-        else:
-            origins[dotted] = file
-    return problems
+def _trigger_reader(signals: Iterable[Signal], with_built_in: bool) -> TriggerReader:
+    built_in = default_triggers()
+    reader = TriggerReader(signals, [table["name"] for table in built_in["trigger"]])
+    if with_built_in:
+        reader.add([Source(BUILT_IN, built_in)])
+    return reader
 
 
-def _read_setting(rows: Mapping[str, Setting], key: str, raw: object, values: dict[str, Any]) -> str:
-    """Puts the value into `values`; what is wrong with it, or an empty string."""
-    if key not in rows:
-        return _unknown_key(key, rows)
-    try:
-        values[rows[key].field] = rows[key].parse_toml(raw)
-    except ValueError as error:
-        return str(error)
-    return ""
+def _contradictions(config: Config, sections: Mapping[str, Any]) -> list[Problem]:
+    found = contradictions(sections)
+    found += contradictions_in(config.rules, "rule")
+    found += contradictions_in(as_rules(config.protects), "protect")
+    return [_located(config, key, text) for key, text in found]
 
 
-def _unknown_section(name: str) -> str:
-    section = _section_with(name)
-    near = nearest(name, [*SECTIONS, "trigger"])
-    if section:
-        return f"outside of its section (write it below [{section}])"
-    if near:
-        return f"no such section (did you mean {quote(near)}?)"
-    return f"no such section (there are {', '.join(SECTIONS)} and trigger)"
+def _warnings(config: Config, doubts: Iterable[Finding]) -> tuple[str, ...]:
+    found = [
+        *doubts,
+        *warnings_in(config.rules, "rule"),
+        *warnings_in(as_rules(config.protects), "protect"),
+    ]
+    located = (str(_located(config, key, text)) for key, text in found)
+    return (*warnings_about(config.triggers), *located)
 
 
-def _unknown_key(key: str, known: Iterable[str]) -> str:
-    section = _section_with(key)
-    near = nearest(key, known)
-    if section:
-        return f"no such setting (it belongs to [{section}])"
-    if near:
-        return f"no such setting (did you mean {quote(near)}?)"
-    return f"no such setting (there are {', '.join(known)})"
-
-
-def _section_with(key: str) -> str:
-    """The section that has the setting; empty if none has."""
-    return next((name for name in SECTIONS if any(row.key == key for row in settings_of(SECTIONS[name]))), "")
+def _located(config: Config, key: str, text: str) -> Problem:
+    """The problem in the file that set the key, or the nearest one around it: rule.a.match of rule.a.match.exe."""
+    around = key
+    while around not in config.origins and "." in around:
+        around = around.rpartition(".")[0]
+    return Problem(config.origin(around), key, text)

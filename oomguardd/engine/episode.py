@@ -1,4 +1,4 @@
-"""One episode per victim, from the first signal to its end, as a table of states.
+"""One episode per decision, from the first signal to its end, as a table of states.
 
 Rule of this file: the table is the whole behaviour. What happens (`Event`) is found out by the guard or by
 `due`; what to do about it (`Order`) is carried out by the guard; nothing else changes a stage.
@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from oomguardd.model import Candidate, Level
+from oomguardd.model import Candidate, Level, Party
 
 STUCK_PER_BYTE_S = 0.2 / (1 << 30)
 """Taking down 1 GiB of small pages takes 60-80 ms on an idle machine; a dying one is given three times
 that.
 """
+
+
+ALONE = Party()
+"""Of a victim with which nobody else dies."""
 
 
 class Stage(Enum):
@@ -87,7 +91,7 @@ TABLE: dict[tuple[Stage, Event], tuple[Stage, Order]] = {
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One victim."""
+    """One victim, and those that die with it: the stage is that of the last one who lives."""
 
     kill_id: int
     victim: Candidate
@@ -96,6 +100,25 @@ class Episode:
     stage_since_s: float
     available_before_bytes: float
     foreign: bool = False
+    party: Party = ALONE
+
+    @property
+    def count(self) -> int:
+        """How many die."""
+        return max(1, len(self.party.members))
+
+    @property
+    def held_bytes(self) -> int:
+        """What all of them hold."""
+        return self.party.held_bytes if self.count > 1 else self.victim.held_bytes
+
+    @property
+    def expected_bytes(self) -> float:
+        """What is to show up as available when they are dead: neither what is in swap, nor what may be shared
+        with somebody who lives. Of the others it is taken to be the same part as of the victim."""
+        victim = self.victim
+        own = victim.rss_anon_bytes + victim.pagetables_bytes
+        return own * (self.held_bytes / victim.held_bytes) if victim.held_bytes else float(own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +140,13 @@ def step(episode: Episode, event: Event, now_s: float) -> tuple[Episode, Order]:
     stage, order = TABLE.get((episode.stage, event), (episode.stage, Order.NOTHING))
     if stage is episode.stage:
         return episode, order
-    return Episode(
-        episode.kill_id,
-        episode.victim,
-        stage,
-        episode.began_s,
-        now_s,
-        episode.available_before_bytes,
-        episode.foreign or event is Event.FOREIGN_KILL,
-    ), order
+    foreign = episode.foreign or event is Event.FOREIGN_KILL
+    return replace(episode, stage=stage, stage_since_s=now_s, foreign=foreign), order
+
+
+def again(episode: Episode, now_s: float) -> Episode:
+    """The episode when all were dead and more of them were found and killed: its time begins anew."""
+    return replace(episode, stage_since_s=now_s)
 
 
 def due(episode: Episode, level: Level, patience: Patience, now_s: float) -> Event | None:
@@ -137,7 +158,7 @@ def due(episode: Episode, level: Level, patience: Patience, now_s: float) -> Eve
         if waited_s >= patience.grace_s:
             return Event.GRACE_OVER
     if episode.stage is Stage.KILLING:
-        allowed_s = patience.stuck_after_s + episode.victim.held_bytes * STUCK_PER_BYTE_S
+        allowed_s = patience.stuck_after_s + episode.held_bytes * STUCK_PER_BYTE_S
         if waited_s >= allowed_s:
             return Event.TIME_OVER
     return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oomguardd.engine.explain_kill import describe_kill, spared_lines
+from oomguardd.engine.explain_party import MOST_MEMBERS, member_words
 from oomguardd.engine.readings import Signals, all_readings, reading_words
-from oomguardd.engine.words import Fields, count, counted, duration, safe, size, who
+from oomguardd.engine.words import Fields, count, counted, duration, listed, safe, size, who
 
 LONGEST_TRACE_LINES = 60
 """Lines of a traceback that are shown; the innermost are last and are kept."""
@@ -111,7 +112,7 @@ def _kill_id(record: Fields) -> str:
 
 
 def _escalated(record: Fields, signals: Signals) -> list[str]:
-    head = f"escalated {who(record)} to {record.text('signal', 'SIGKILL')} ({_kill_id(record)})"
+    head = f"escalated {_whom(record)} to {record.text('signal', 'SIGKILL')} ({_kill_id(record)})"
     return [_sentence(head, record.text("why", ""))]
 
 
@@ -122,21 +123,45 @@ _OUTCOMES = {
     "stuck": "is stuck, alive {after} after the signal in state {state}; it is left and the next one taken",
     "refused": "could not be signalled",
 }
+_OUTCOMES_OF_SEVERAL = {
+    **_OUTCOMES,
+    "vanished": "had gone before the signal reached them",
+    "stuck": "are stuck, alive {after} after the signal in state {state};"
+    " they are left and the next one taken",
+}
 
 
 def _outcome(record: Fields, signals: Signals) -> list[str]:
     outcome = record.text("outcome")
-    words = _OUTCOMES.get(outcome, f"ended as '{outcome}' after {{after}}")
+    several = (record.number("count") or 1) > 1
+    known = _OUTCOMES_OF_SEVERAL if several else _OUTCOMES
+    words = known.get(outcome, f"ended as '{outcome}' after {{after}}")
     said = words.replace("{after}", duration(record.number("after_s"))).replace(
         "{state}", record.text("state")
     )
-    reaped = ", its memory was reaped" if record.flag("reaped") else ""
+    they, their = ("they", "their") if several else ("it", "its")
+    reaped = f", {their} memory was reaped" if record.flag("reaped") else ""
     why = record.text("why", "")
     return [
-        f"{who(record)} {said}{reaped}{f': {why}' if why else ''} ({_kill_id(record)});"
-        f" it held {size(record.number('held_bytes'))}, memory available"
-        f" {size(record.number('available_before_bytes'))} -> {size(record.number('available_after_bytes'))}"
+        f"{_whom(record)} {said}{reaped}{f': {why}' if why else ''} ({_kill_id(record)});"
+        f" {they} held {size(record.number('held_bytes'))}, memory available"
+        f" {size(record.number('available_before_bytes'))} -> {size(record.number('available_after_bytes'))}",
+        *_living(record),
     ]
+
+
+def _whom(record: Fields) -> str:
+    """The victim, and how many die with it."""
+    others = (record.number("count") or 1) - 1
+    return who(record) + (f" and {counted(others, 'other')}" if others > 0 else "")
+
+
+def _living(record: Fields) -> list[str]:
+    """Of several who were killed, those who did not die."""
+    living = record.each("living")
+    if (record.number("count") or 1) <= 1 or not living:
+        return []
+    return [f"  still alive: {listed([member_words(item) for item in living], MOST_MEMBERS)}"]
 
 
 def _nobody(record: Fields, signals: Signals) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oomguardd.engine.explain_party import party_count, party_lines, party_words
 from oomguardd.engine.readings import Readings, Signals, all_readings, condition_words
 from oomguardd.engine.words import (
     Fields,
@@ -76,6 +77,7 @@ def describe_kill(record: Fields, signals: Signals) -> list[str]:
     """The sentence, and below it all that the decision was made of."""
     lines = [kill_sentence(record, signals)]
     lines += (f"  {line}" for line in _why_now(record, signals))
+    lines += (f"  {line}" for line in party_lines(record.fields("party")))
     lines += (f"  {line}" for line in _why_this_one(record))
     lines += (f"  {line}" for line in _runners_up(record))
     lines += (f"  {line}" for line in spared_lines(record))
@@ -85,13 +87,15 @@ def describe_kill(record: Fields, signals: Signals) -> list[str]:
 
 def kill_sentence(record: Fields, signals: Signals) -> str:
     """What was done to whom, what it brings and why now, in one line."""
-    victim = record.fields("victim")
-    dry = record.flag("dry_run")
+    victim, party = record.fields("victim"), record.fields("party")
+    head = "dry run: would have killed" if record.flag("dry_run") else "killed"
+    number, conditions = record.text("signal"), _conditions(record, signals, in_prose=True)
+    if party_count(party) > 1:
+        return f"{head} {party_words(party, victim)} with {number}: {conditions}"
     return (
-        f"{'dry run: would have killed' if dry else 'killed'} {who(victim)}"
+        f"{head} {who(victim)}"
         f" (uid {victim.text('uid')}, {path(victim.text('cgroup', 'no cgroup'))})"
-        f" with {record.text('signal')}: {size(victim.number('held_bytes'))} would come back;"
-        f" {_conditions(record, signals, in_prose=True)}"
+        f" with {number}: {size(victim.number('held_bytes'))} would come back; {conditions}"
     )
 
 

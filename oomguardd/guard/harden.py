@@ -12,6 +12,7 @@ import contextlib
 import gc
 import mmap
 import os
+import resource
 from typing import NamedTuple
 
 from oomguardd.kernel.clock import monotonic_s
@@ -22,6 +23,10 @@ PROBE_CPUS = 8
 """More processors than this do not fill memory faster: it is the memory that is busy then."""
 FILL_MIN = 256 << 20
 FILL_MAX = 64 << 30
+FDS_MAX = 1 << 17
+"""More descriptors than these are no use: one for each of those who die together (kill.max_processes)."""
+FDS_BESIDE = 64
+"""What else is open."""
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14: fault in, without a store from user space
 
 
@@ -67,6 +72,29 @@ def raise_priority(realtime: bool) -> Missing | None:
             "CAP_SYS_NICE, or Nice=-20 in the unit",
         )
     return None
+
+
+def raise_descriptor_limit(proc_fd: int, processes: int) -> Missing | None:
+    """As many descriptors as there may be, and room in the kernel's table for those that it takes to hold so
+    many processes: a table that has to grow while memory is short makes us wait."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FDS_MAX if hard == resource.RLIM_INFINITY else min(hard, FDS_MAX)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    wanted = processes + FDS_BESIDE
+    enough = soft == resource.RLIM_INFINITY or soft >= wanted
+    with contextlib.suppress(OSError):
+        os.close(os.dup2(proc_fd, wanted if enough else soft - 1, inheritable=False))
+    if enough:
+        return None
+    return Missing(
+        f"{wanted} descriptors (the limit is {soft})",
+        f"of those who die together only about {soft - FDS_BESIDE} are followed at a time, the others after"
+        " them",
+        f"LimitNOFILE={wanted} in the unit, or a smaller kill.max_processes",
+    )
 
 
 def protect_self(proc_fd: int) -> Missing | None:

@@ -21,6 +21,7 @@ from oomguardd.guard.watch import Watch
 from oomguardd.kernel.clock import monotonic_s, suspended_s
 from oomguardd.kernel.notify import Notifier
 from oomguardd.model import Level
+from oomguardd.policies.set import PolicySet
 from oomguardd.sections import Config
 
 NEAR_S = 1.0
@@ -29,6 +30,13 @@ AHEAD_MOVED = 0.01
 """Or when this share of memory and swap was used up since."""
 AHEAD_SHARE = 5
 """Scanning ahead takes at most one part in so many of the time."""
+MOVED = 0.02
+"""Far from any threshold, a scan is made when this share of memory and swap was used up since the last: so
+that it can be told later who has held its memory for long, and who took it just now."""
+MOVED_SHARE = 100
+"""Such scans take at most one part in so many of the time,"""
+MOVED_AGE_S = 1.0
+"""and are no nearer to each other."""
 GAP_S = 1.0
 """A sleep that took so much longer than planned was no observation: what was to hold `for` a time starts
 again.
@@ -63,6 +71,8 @@ class Guard:
         inside: bool = False,
     ) -> None:
         self.config = config
+        self.policies = PolicySet(config.policies, config.rules)
+        """Those in force, compiled: made anew after a reload."""
         self.watch = watch
         self.striker = striker
         self.ticks = 0
@@ -155,8 +165,8 @@ class Guard:
         if self.level >= least and self.striker.may_choose(now_s):
             self.expect_scan()
             self.striker.strike(look, self.watch.totals(), self.limits(), now_s, least)
-        elif to_act_s < NEAR_S and self.level < Level.TERM and self._seeing:
-            self._look_ahead(look, now_s)
+        elif self.level < Level.TERM and self._seeing and self._scan_is_due(look, to_act_s, now_s):
+            self._look_ahead(look)
         self._tell(look, now_s)
         if not self.striker.busy and (self.level <= Level.WARN or now_s - self._calm_s >= POSTPONED_S):
             self._calm_s = now_s
@@ -177,6 +187,7 @@ class Guard:
             self.striker.passed_over,
             self._inside,
             self._only_uid,
+            self.policies,
         )
 
     def _least_to_act(self, now_s: float) -> Level:
@@ -210,18 +221,25 @@ class Guard:
         if self._failed <= FAILED_TICKS:
             self._warden.expect(SCAN_S)
 
-    def _look_ahead(self, look: Look, now_s: float) -> None:
+    def _scan_is_due(self, look: Look, to_act_s: float, now_s: float) -> bool:
+        """Near a threshold, or when memory has moved since the last scan: both within a share of the time."""
+        near = to_act_s < NEAR_S
         scout = self.striker.scout
-        ahead = scout.ahead
-        if ahead is not None:
-            age_s = now_s - ahead.taken_s
-            moved = ahead.unused_bytes - look.unused_bytes
-            whole = look.sample.get("mem_total", 0.0) + look.sample.get("swap_total", 0.0)
-            if age_s < AHEAD_AGE_S and (moved < whole * AHEAD_MOVED or age_s < ahead.cost_s * AHEAD_SHARE):
-                return
+        last = scout.ahead if near else scout.looked
+        if last is None:
+            return near
+        age_s = now_s - last.taken_s
+        whole = look.sample.get("mem_total", 0.0) + look.sample.get("swap_total", 0.0)
+        moved = last.unused_bytes - look.unused_bytes
+        if near:
+            old = age_s >= AHEAD_AGE_S
+            return old or (moved >= whole * AHEAD_MOVED and age_s >= last.cost_s * AHEAD_SHARE)
+        return abs(moved) >= whole * MOVED and age_s >= max(MOVED_AGE_S, last.cost_s * MOVED_SHARE)
+
+    def _look_ahead(self, look: Look) -> None:
         try:
             self.expect_scan()
-            scout.look_ahead(look.unused_bytes, self.limits())
+            self.striker.scout.look_ahead(look.unused_bytes, self.watch.totals(), self.limits())
         except OSError as error:
             self.fault("scan", error)
 

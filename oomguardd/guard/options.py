@@ -55,4 +55,5 @@ def orders_of(config: Config) -> Orders:
         kill.stand_down_s,
         kill.mrelease,
         config.guard.dry_run,
+        kill.max_processes,
     )

@@ -249,6 +249,9 @@ def shorten(datagram: bytes) -> bytes:
     victim = record.get("victim")
     if isinstance(victim, dict):
         short["victim"] = {key: victim.get(key) for key in ("pid", "comm", "uid", "held_bytes")}
+    party = record.get("party")
+    if isinstance(party, dict):
+        short["party"] = {key: party.get(key) for key in ("unit", "cgroup", "count", "held_bytes")}
     if isinstance(record.get("triggers"), list):
         short["triggers"] = record["triggers"]
     return json.dumps({**short, "shortened": True}, separators=(",", ":"), default=str).encode()

@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oomguardd.engine.triggers import Assessment
-from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level, Sample, Totals, Verdict, Weighed
+from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level, Party, Sample, Totals, Verdict, Weighed
 
 SPARED_MAX = 10
 """So many of those spared are named in a record, the biggest first."""
+
+MEMBERS_MAX = 10
+"""So many of those who die together are named, the victim and then the biggest."""
 
 CGROUP_MAX = 256
 """A path may have 4096 bytes of anybody's choice, and a record names ten processes."""
@@ -35,7 +38,7 @@ def weighed(w: Weighed, totals: Totals) -> dict[str, object]:
         "ppid": c.ppid,
         "comm": c.comm[:COMM_MAX],
         "uid": c.uid,
-        "cgroup": c.cgroup if len(c.cgroup) <= CGROUP_MAX else f"...{c.cgroup[-CGROUP_MAX:]}",
+        "cgroup": _path(c.cgroup),
         "state": c.state,
         "age_s": round(c.age_s, 1),
         "nice": c.nice,
@@ -63,6 +66,23 @@ def verdict(v: Verdict) -> dict[str, object]:
         "totals": {"ram_bytes": v.totals.ram_bytes, "swap_bytes": v.totals.swap_bytes},
         "page_bytes": PAGE_BYTES,
     }
+
+
+def party(p: Party) -> dict[str, object]:
+    """Who dies together, and who wants it so."""
+    return {
+        "unit": p.unit,
+        "cgroup": _path(p.cgroup),
+        "count": len(p.members),
+        "held_bytes": p.held_bytes,
+        "why": p.why[:CGROUP_MAX],
+        "reduced": p.reduced[: 2 * CGROUP_MAX],
+        "members": [[m.pid, m.comm[:COMM_MAX], m.held_bytes] for m in p.members[:MEMBERS_MAX]],
+    }
+
+
+def _path(cgroup: str) -> str:
+    return cgroup if len(cgroup) <= CGROUP_MAX else f"...{cgroup[-CGROUP_MAX:]}"
 
 
 def cause(a: Assessment) -> dict[str, object]:

@@ -13,26 +13,32 @@ import signal
 from collections.abc import Mapping
 
 from oomguardd import __version__
+from oomguardd.census.dossier import Dossier
+from oomguardd.census.muster import Muster
+from oomguardd.census.programs import Programs
 from oomguardd.guard import abilities, harden, records
 from oomguardd.guard.actuator import Actuator
 from oomguardd.guard.child import ReporterChild
 from oomguardd.guard.errors import StartError
 from oomguardd.guard.harden import Missing
-from oomguardd.guard.loader import Loaded, Loader
 from oomguardd.guard.loop import Guard
 from oomguardd.guard.options import Options, make_watch, orders_of
 from oomguardd.guard.outbox import Outbox, listen, reporter_uids
 from oomguardd.guard.rehearse import rehearse, warm_up
+from oomguardd.guard.reloads import Reloads
 from oomguardd.guard.scout import Scout
+from oomguardd.guard.shield import EVERY_S, Shield
 from oomguardd.guard.strike import Striker
 from oomguardd.guard.wake import PressureWaker
 from oomguardd.guard.warden import Warden
+from oomguardd.guard.watch import Watch
+from oomguardd.kernel.cgroupfs import find_cgroups
 from oomguardd.kernel.clock import monotonic_s
-from oomguardd.kernel.files import open_dir
+from oomguardd.kernel.files import SensorError, open_dir
 from oomguardd.kernel.notify import Notifier, listen_fds, watchdog_interval_s
 from oomguardd.kernel.pressure import open_trigger
 from oomguardd.kernel.process import own_ancestors, resident_pages
-from oomguardd.model import PAGE_BYTES, Trigger
+from oomguardd.model import PAGE_BYTES, Level, Trigger
 from oomguardd.sections import Config
 
 REPORTER_USER = "oomguard"
@@ -83,9 +89,11 @@ class Service:
         self._actuator: Actuator | None = None
         self._waker: PressureWaker | None = None
         self._child: ReporterChild | None = None
-        self._loader: Loader | None = None
-        self._again = False
-        """Asked to reload while reading."""
+        self._reloads: Reloads | None = None
+        self._shield: Shield | None = None
+        self._cgroups = find_cgroups()
+        self._programs = Programs(self._proc_fd)
+        self._muster = Muster(self._proc_fd, self._cgroups, self._dossier())
 
     async def start(self) -> None:
         """Builds, rehearses, arms and starts to tick."""
@@ -93,11 +101,7 @@ class Service:
         loop.set_exception_handler(self._callback_failed)
         self._tell_start()
         watch = make_watch(config, self._fault)
-        scout = Scout(self._proc_fd, config.select.shortlist, config.select.runners_up, alive=self._alive)
-        orders = orders_of(config)
-        striker = Striker(
-            watch.domain.name, self._proc_fd, scout, self.outbox, watch.look, self._wake, orders
-        )
+        striker = self._make_striker(watch)
         self._guard = Guard(
             config,
             watch,
@@ -109,6 +113,7 @@ class Service:
             None if abilities.may_signal_all(self._proc_fd) else os.geteuid(),
             bool(watch.domain.cgroup),
         )
+        self._reloads = Reloads(loop, self.options, self._guard, self.outbox, self._notifier, self._retuned)
         if self._watchdog_s is not None:
             self._guard.longest_s = max(self._watchdog_s / 2, config.pace.fastest_s)
         self.outbox.serve(loop, self._listener, reporter_uids(REPORTER_USER))
@@ -120,16 +125,48 @@ class Service:
         psi_source = self._arm_psi(self._pressure_file(watch.domain.cgroup))
         for missing in (*abilities.missing(self._proc_fd, watch.totals()), *_of_sensors(watch.missing)):
             self._tell_missing(missing)
-        failed = await rehearse(self._proc_fd, watch, orders, config.select.runners_up)
+        few = harden.raise_descriptor_limit(self._proc_fd, config.kill.max_processes)
+        if few is not None:
+            self._tell_missing(few)
+        failed = await rehearse(self._proc_fd, watch, striker.orders, config.select.runners_up, self._muster)
         if failed and not config.guard.dry_run:
             raise StartError(f"the rehearsal failed: {failed}")
         # Not before the rehearsal: it forks, and this starts a thread.
         self._actuator = Actuator(self._proc_fd, loop, striker.died)
         striker.bind(self._actuator)
-        processes = warm_up(scout, watch, self._guard.limits())
+        processes = warm_up(striker.scout, watch, self._guard.limits())
         self._arm(watch.speeds.fill, psi_source, processes)
         self._guard.start(loop)
+        self._shield = Shield(
+            self._proc_fd,
+            self._dossier(),
+            self.outbox,
+            os.path.join(os.path.dirname(self._socket), "protected.json"),
+            config.guard.dry_run,
+        )
+        self._retuned()
+        self._mind_shield()
         self._notifier.send("READY=1", f"STATUS=armed, watching {processes} processes")
+
+    def _make_striker(self, watch: Watch) -> Striker:
+        config, select = self._config, self._config.select
+        scout = Scout(
+            self._proc_fd, select.shortlist, select.runners_up, (), self._alive, self._dossier(), select.swarm
+        )
+        return Striker(
+            watch.domain.name,
+            self._proc_fd,
+            scout,
+            self.outbox,
+            watch.look,
+            self._wake,
+            orders_of(config),
+            muster=self._muster,
+        )
+
+    def _dossier(self) -> Dossier:
+        """One of its own for each who asks in rounds."""
+        return Dossier(self._proc_fd, self._cgroups, self._programs)
 
     def stop(self) -> None:
         """Lets everything go; what no reporter has confirmed goes to standard error."""
@@ -141,8 +178,11 @@ class Service:
             self._guard.stop()
             self.outbox.put("stopping", 5, why="asked to end")
         self._warden.close()
-        if self._loader is not None:
-            self._loader.close()
+        if self._reloads is not None:
+            self._reloads.close()
+        if self._shield is not None:
+            self._shield.close()
+        self._programs.close()
         if self._child is not None:
             self._child.stop(FAREWELL_S)
             self.outbox.hear_all()
@@ -219,57 +259,32 @@ class Service:
     def _signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.ended.set)
-        self._loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
-
-    def _ask_reload(self) -> None:
-        """At the next tick that is calm: it takes a process."""
-        if self._guard is not None:
-            self._guard.reload = self._reload
-            self._guard.wake()
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _reload(self) -> None:
-        self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s() * 1e6)}")
-        if self._loader is not None:
-            self._again = True  # what that one reads may be old
+        if self._reloads is not None:
+            self._reloads.ask()
+
+    def _retuned(self) -> None:
+        """What else a configuration changes."""
+        if self._guard is None:
+            return
+        if {"cmdline", "exe"} & self._guard.policies.needs:
+            self._programs.start()
+        if self._shield is not None:
+            self._shield.retune(self._guard.config.protects)
+
+    def _mind_shield(self) -> None:
+        """Not by ticks: these are far apart on a calm machine, and have better things to do on another."""
+        guard, shield = self._guard, self._shield
+        if guard is None or shield is None:
             return
         try:
-            self._loader = Loader(self._loop, self.options, self._loaded)
-        except OSError as error:
-            self._loaded([f"the process that reads the configuration cannot be started: {error.strerror}"])
-
-    def _loaded(self, loaded: Loaded) -> None:
-        self._loader = None
-        if self._again:
-            self._again = False
-            self._ask_reload()
-            return
-        if isinstance(loaded, Config):
-            changes = self._apply(loaded)
-            self.outbox.put("reloaded", 5, sources=list(loaded.sources), changes=changes)
-            self._notifier.send("READY=1")
-        else:
-            self.outbox.put("reload_failed", 3, problems=loaded)
-            self._notifier.send(
-                "READY=1", "STATUS=the new configuration is wrong, the old one stays in force"
-            )
-
-    def _apply(self, config: Config) -> list[str]:
-        guard = self._guard
-        if guard is None:
-            return []
-        old, self._config, guard.config = self._config, config, config
-        guard.watch.retune(
-            config.triggers, config.pace.fill_rate_bytes_per_s, config.pace.swap_rate_bytes_per_s
-        )
-        guard.striker.orders = orders_of(config)
-        guard.striker.scout.resize(config.select.shortlist, config.select.runners_up)
-        parts = ("guard", "pace", "select", "kill", "log", "triggers")
-        changes = [name for name in parts if getattr(old, name) != getattr(config, name)]
-        late = ("socket", "lag_limit_s", "lock_memory", "realtime")
-        if any(getattr(old.guard, name) != getattr(config.guard, name) for name in late):
-            changes.append("socket, lag_limit, lock_memory and realtime change at the next start only")
-        guard.wake()  # the present sleep was computed from the old ones
-        return changes
+            if guard.level < Level.TERM and not guard.striker.busy:
+                shield.step(monotonic_s())
+        except (OSError, SensorError) as error:
+            self._fault("protect", error)
+        self._loop.call_later(EVERY_S, self._mind_shield)
 
     def _revive(self) -> None:
         if self._child is not None:

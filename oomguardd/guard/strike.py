@@ -1,7 +1,8 @@
-"""From "somebody must go" to the victim's end, one victim at a time.
+"""From "somebody must go" to the end of all those who die for it, one decision at a time.
 
-Rule of this file: between the reading that triggered and the signal there is no import, no fork, no file
-opened for writing and no wait; a record is put into the outbox after the signal.
+Rule of this file: between the reading that triggered and the signal there is no import, no fork, no wait, and
+no file opened for writing but those by which the kernel kills a cgroup; a record is put into the outbox after
+the signal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from oomguardd.census.muster import Muster
 from oomguardd.engine.episode import (
     Episode,
     Event,
@@ -20,20 +22,22 @@ from oomguardd.engine.episode import (
     Patience,
     Settling,
     Stage,
+    again,
     due,
     forgive,
     settled,
     step,
 )
 from oomguardd.engine.select import Limits
+from oomguardd.engine.together import Keep, alone, keep_of
 from oomguardd.engine.triggers import Assessment
-from oomguardd.guard import records
 from oomguardd.guard.actuator import Actuator
+from oomguardd.guard.company import Company
 from oomguardd.guard.outbox import Outbox
+from oomguardd.guard.report import Report, Took
 from oomguardd.guard.scout import Found, Scout
 from oomguardd.kernel.clock import monotonic_s
-from oomguardd.kernel.process import inspect
-from oomguardd.model import Candidate, Level, Sample, Totals
+from oomguardd.model import Candidate, Level, Party, Sample, Totals, Verdict, Weighed
 
 DRY_PAUSE_S = 10.0
 """A dry run changes nothing, so its verdict would be told at every tick."""
@@ -43,6 +47,8 @@ SEARCH_PAUSE_S = 1.0
 """And never for longer: a search may have been slow only because everything was."""
 SEARCH_SHARE = 5
 """Looking in vain takes at most one part in so many of the time."""
+SHARER_SIZE = 0.95
+"""Who shares the victim's memory is of its size, but for what it grew between the two readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Orders:
     stand_down_s: float
     mrelease: bool
     dry_run: bool
+    max_processes: int = 1000
 
 
 class Look(NamedTuple):
@@ -74,8 +81,22 @@ class Look(NamedTuple):
         return self.available_bytes - self.hidden_bytes + self.sample.get("swap_free", 0.0)
 
 
+class Choice(NamedTuple):
+    """Who is to die, and how that was found."""
+
+    victim: Weighed
+    party: Party
+    keep: Keep
+    found: Found
+    began_s: float
+    gather_s: float
+    faults: int
+    """Major page faults of this process until then."""
+
+
 class Striker:
-    """Holds the episodes of one domain. `look` senses again; `wake` asks for a tick at once."""
+    """Holds the episodes of one domain. `look` senses again; `wake` asks for a tick at once; without a
+    `muster` every victim dies alone."""
 
     def __init__(
         self,
@@ -86,14 +107,15 @@ class Striker:
         look: Callable[[], Look],
         wake: Callable[[], None],
         orders: Orders,
+        *,
+        muster: Muster | None = None,
     ) -> None:
         self.orders = orders
         self.scout = scout
-        self._domain = domain
-        self._proc_fd = proc_fd
-        self._outbox = outbox
         self._look = look
         self._wake = wake
+        self._report = Report(outbox, domain, proc_fd)
+        self._company = Company(muster)
         self._actuator: Actuator | None = None
         self._episodes: dict[int, Episode] = {}
         self._settling: Settling | None = None
@@ -104,7 +126,7 @@ class Striker:
 
     def bind(self, actuator: Actuator) -> None:
         """The hand, made later because it needs the loop and tells of deaths to `died`."""
-        self._actuator = actuator
+        self._actuator = self._company.actuator = actuator
 
     @property
     def busy(self) -> bool:
@@ -117,15 +139,15 @@ class Striker:
 
     @property
     def kills(self) -> int:
-        """Victims so far (in a dry run, those that would have been)."""
+        """Decisions so far, whether for one victim or for many (in a dry run, those that would have been)."""
         return self._kills
 
     @property
     def passed_over(self) -> frozenset[tuple[int, int]]:
         """Who does not die, or may not be signalled."""
-        return frozenset(
-            e.victim.identity for e in self._episodes.values() if e.stage in (Stage.STUCK, Stage.BARRED)
-        )
+        over = [e for e in self._episodes.values() if e.stage in (Stage.STUCK, Stage.BARRED)]
+        members = (m for e in over for m in e.party.members)
+        return frozenset((*(e.victim.identity for e in over), *((m.pid, m.start_ticks) for m in members)))
 
     def advance(self, look: Look, now_s: float) -> None:
         """What time, a worse level, or memory that has come back means for the victims there are and were."""
@@ -157,7 +179,7 @@ class Striker:
         for_s = self.orders.stand_down_s
         self._quiet_until["stand_down"] = now_s + 5 * for_s
         self._settling = Settling(now_s, for_s, 0.0, look.available_bytes)
-        self._outbox.put("stand_down", 5, why=why, for_s=for_s, kernel_kills=kernel_kills)
+        self._report.stand_down(why, for_s, kernel_kills)
 
     def strike(
         self, first: Look, totals: Totals, limits: Limits, began_s: float, least: Level = Level.TERM
@@ -175,83 +197,78 @@ class Striker:
         if verdict.victim is None:
             self._nobody(first, found, began_s)
             return False
+        gathering_s = monotonic_s()
+        keep = keep_of(limits, totals, self.orders.max_processes)
+        party = self._company.gather(verdict.victim, keep, _of_its_size(verdict))
+        gather_s = monotonic_s() - gathering_s
         look = self._look()
         if look.assessment.level < least:
             return False
-        return self._kill(verdict.victim.candidate, look, found, began_s, faults)
+        return self._kill(Choice(verdict.victim, party, keep, found, began_s, gather_s, faults), look)
 
     def died(self, kill_id: int) -> None:
-        """Its pidfd says so."""
+        """All of its pidfds say so."""
         episode = self._episodes.get(kill_id)
-        if episode is not None:
-            self._happen(episode, Event.DIED, monotonic_s())
-            self._wake()
+        if episode is None:
+            return
+        now_s = monotonic_s()
+        if episode.stage is Stage.KILLING and self._company.more(kill_id):
+            self._episodes[kill_id] = self._as_of_now(again(episode, now_s))
+            return
+        self._happen(episode, Event.DIED, now_s)
+        self._wake()
 
-    def _kill(self, victim: Candidate, look: Look, found: Found, began_s: float, faults: int) -> bool:
+    def _kill(self, choice: Choice, look: Look) -> bool:
+        victim, party = choice.victim.candidate, choice.party
         self._kill_id += 1
-        event = Event.ORDERED_KILL if look.assessment.level >= Level.KILL else Event.ORDERED_TERM
-        signalled_s = monotonic_s()
-        episode = Episode(self._kill_id, victim, Stage.CHOSEN, signalled_s, signalled_s, look.available_bytes)
+        # Time to clean up is time to multiply in for a fork bomb.
+        at_once = look.assessment.level >= Level.KILL or party.unit == "swarm"
+        event = Event.ORDERED_KILL if at_once else Event.ORDERED_TERM
+        now_s = monotonic_s()
+        episode = Episode(
+            self._kill_id, victim, Stage.CHOSEN, now_s, now_s, look.available_bytes, party=party
+        )
         if self.orders.dry_run:
-            self._quiet_until["dry"] = signalled_s + DRY_PAUSE_S
+            self._quiet_until["dry"] = now_s + DRY_PAUSE_S
         else:
-            event = self._begin(episode, event, signalled_s)
-        sent_s, faults = monotonic_s(), _major_faults() - faults
+            event = self._begin(episode, choice.keep, event, now_s)
+        took = Took(choice.began_s, choice.gather_s, now_s, monotonic_s(), _major_faults() - choice.faults)
         if event in (Event.VANISHED, Event.REFUSED):
             self.scout.ahead = None  # what was known has led to nobody
             self._wake()
             return False
-        self._kill_times.append(signalled_s)
+        self._kill_times.append(now_s)
         self._kills += 1
-        self._outbox.put_vital(
-            "kill",
-            1,
-            kill_id=episode.kill_id,
-            signal="SIGKILL" if event is Event.ORDERED_KILL else "SIGTERM",
-            dry_run=self.orders.dry_run,
-            domain=self._domain,
-            **records.cause(look.assessment),
-            readings=records.readings(look.sample),
-            **records.verdict(found.verdict),
-            timings={
-                "sense_s": round(signalled_s - began_s - found.scan_s - found.judge_s, 6),
-                "scan_s": round(found.scan_s, 6),
-                "judge_s": round(found.judge_s, 6),
-                "signal_s": round(sent_s - signalled_s, 6),
-                "total_s": round(sent_s - began_s, 6),
-            },
-            scanned=found.scanned,
-            ahead=found.ahead,
-            major_faults=faults,
-        )
+        number = signal.SIGKILL if event is Event.ORDERED_KILL else signal.SIGTERM
+        episode = self._episodes.get(episode.kill_id, episode)
+        dry_run, found = self.orders.dry_run, choice.found
+        self._report.kill(episode, number, dry_run, look.sample, look.assessment, found, took)
         return True
 
-    def _begin(self, episode: Episode, event: Event, now_s: float) -> Event:
+    def _begin(self, episode: Episode, keep: Keep, event: Event, now_s: float) -> Event:
         """Seize and signal; the event that came of it."""
-        if self._actuator is None:
-            return Event.REFUSED
-        failed = self._actuator.seize(episode.kill_id, episode.victim)
+        failed = self._company.seize(episode.kill_id, episode.victim, episode.party, keep)
         return self._happen(episode, failed or event, now_s)
 
     def _follow(self, victim: Candidate, look: Look, now_s: float) -> None:
         """Somebody else is killing it: wait for it as if it were ours, instead of taking another."""
         self._kill_id += 1
+        party = alone(victim)
         episode = Episode(self._kill_id, victim, Stage.CHOSEN, now_s, now_s, look.available_bytes)
-        if self._actuator is None or self._actuator.seize(episode.kill_id, victim) is not None:
+        if self._company.seize(episode.kill_id, victim, party, Keep()) is not None:
             return
-        self._outbox.put(
-            "foreign", 5, pid=victim.pid, comm=victim.comm, why="its SIGKILL is already on the way"
-        )
+        self._report.foreign(victim)
         self._happen(episode, Event.FOREIGN_KILL, now_s)
 
     def _happen(self, episode: Episode, event: Event, now_s: float) -> Event:
         """One step of the table, and its order carried out. The event that was final: a signal may fail."""
         after, order = step(episode, event, now_s)
-        if order in (Order.SEND_TERM, Order.SEND_KILL) and self._actuator is not None:
+        if order in (Order.SEND_TERM, Order.SEND_KILL):
             number = signal.SIGTERM if order is Order.SEND_TERM else signal.SIGKILL
-            failed = self._actuator.send(episode.kill_id, number)
+            failed = self._company.send(episode.kill_id, number)
             if failed is not None:
                 return self._happen(episode, failed, now_s)
+            after = self._as_of_now(after)
         if order in (Order.SEND_KILL, Order.FOLLOW) and self.orders.mrelease and self._actuator is not None:
             self._actuator.reap(episode.kill_id)
         self._episodes[episode.kill_id] = after
@@ -260,67 +277,34 @@ class Striker:
             self._end(after, order, now_s)
         return event
 
-    def _end(self, episode: Episode, order: Order, now_s: float) -> None:
-        del self._episodes[episode.kill_id]
-        if self._actuator is not None:
-            self._actuator.release(episode.kill_id)
-        self.scout.ahead = None  # what it held is somebody else's soon
-        if order is Order.SETTLE:
-            victim = episode.victim
-            expected = float(victim.rss_anon_bytes + victim.pagetables_bytes)
-            patience = self.orders.patience
-            self._settling = Settling(now_s, patience.settle_s, expected, episode.available_before_bytes)
+    def _as_of_now(self, episode: Episode) -> Episode:
+        """With those of its party that were born meanwhile."""
+        return replace(episode, party=self._company.party(episode.kill_id))
 
     def _tell(self, before: Episode, after: Episode, event: Event, order: Order, now_s: float) -> None:
-        victim = before.victim
         if order is Order.SEND_KILL and before.stage is Stage.TERMINATING:
-            why = "the level rose to kill" if event is Event.LEVEL_ROSE else "its grace time is over"
-            self._outbox.put_vital(
-                "escalated",
-                1,
-                kill_id=before.kill_id,
-                pid=victim.pid,
-                comm=victim.comm,
-                signal="SIGKILL",
-                why=why,
-            )
+            self._report.escalated(after, event)
         if order not in (Order.SETTLE, Order.PASS_OVER, Order.DROP) or before.stage is Stage.BARRED:
             return  # nothing to tell, or not of our doing
-        refused = event is Event.REFUSED
-        alive = inspect(self._proc_fd, victim.pid, 0.0) if order is Order.PASS_OVER else None
-        self._outbox.put_vital(
-            "outcome",
-            5 if after.stage is Stage.GONE else 2,
-            kill_id=before.kill_id,
-            pid=victim.pid,
-            comm=victim.comm,
-            foreign=before.foreign,
-            outcome=_outcome(before, event),
-            after_s=round(now_s - before.began_s, 4),
-            state=alive.state if alive else "",
-            held_bytes=victim.held_bytes,
-            available_before_bytes=before.available_before_bytes,
-            available_after_bytes=self._look().available_bytes if order is Order.SETTLE else None,
-            reaped=self._actuator.reaped(before.kill_id) if self._actuator else None,
-            why="we may not signal it (CAP_KILL)" if refused else "",
-        )
+        after_bytes = self._look().available_bytes if order is Order.SETTLE else None
+        hand = self._actuator
+        reaped, living = (hand.reaped(before.kill_id), hand.living(before.kill_id)) if hand else (None, ())
+        self._report.outcome(before, event, after, now_s, after_bytes, reaped, living)
+
+    def _end(self, episode: Episode, order: Order, now_s: float) -> None:
+        del self._episodes[episode.kill_id]
+        self._company.release(episode.kill_id)
+        self.scout.ahead = None  # what it held is somebody else's soon
+        if order is Order.SETTLE:
+            settle_s, before_bytes = self.orders.patience.settle_s, episode.available_before_bytes
+            self._settling = Settling(now_s, settle_s, episode.expected_bytes, before_bytes)
 
     def _nobody(self, look: Look, found: Found, now_s: float) -> None:
         pause_s = min((SEARCH_SHARE - 1) * (found.scan_s + found.judge_s), SEARCH_PAUSE_S)
         self._quiet_until["search"] = monotonic_s() + pause_s
-        if now_s < self._quiet_until.get("nobody", 0.0):
-            return
-        self._quiet_until["nobody"] = now_s + NOBODY_AGAIN_S
-        shmem = look.sample.get("shmem", 0.0)
-        self._outbox.put_vital(
-            "nobody",
-            2,
-            **records.cause(look.assessment),
-            why="no process may be taken and is worth it",
-            spared=[list(s) for s in found.verdict.spared[: records.SPARED_MAX]],
-            shmem_bytes=shmem,
-            readings=records.readings(look.sample),
-        )
+        if now_s >= self._quiet_until.get("nobody", 0.0):
+            self._quiet_until["nobody"] = now_s + NOBODY_AGAIN_S
+            self._report.nobody(look.sample, look.assessment, found.verdict)
 
     def _limit_reached(self, look: Look, now_s: float) -> bool:
         times = self._kill_times
@@ -330,21 +314,18 @@ class Striker:
             return False
         if now_s >= self._quiet_until.get("limit", 0.0):
             self._quiet_until["limit"] = now_s + LIMIT_AGAIN_S
-            self._outbox.put_vital(
-                "limit",
-                1,
-                per_minute=self.orders.max_per_minute,
-                level=records.LEVEL_WORDS[look.assessment.level],
-            )
+            self._report.limit(self.orders.max_per_minute, look.assessment)
         return True
+
+
+def _of_its_size(verdict: Verdict) -> list[int]:
+    """Runners-up that may be the victim once more: whoever shares its memory has its badness, too."""
+    if verdict.victim is None:
+        return []
+    least = verdict.victim.candidate.resident_bytes * SHARER_SIZE
+    return [w.candidate.pid for w in verdict.runners_up if w.candidate.resident_bytes >= least]
 
 
 def _major_faults() -> int:
     """Pages that this process had to wait for the disk for."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
-
-
-def _outcome(before: Episode, event: Event) -> str:
-    if event is Event.DIED:
-        return "died late" if before.stage is Stage.STUCK else "died"
-    return {Event.VANISHED: "vanished", Event.REFUSED: "refused"}.get(event, "stuck")

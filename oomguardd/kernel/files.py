@@ -35,6 +35,16 @@ def read_small(dir_fd: int, name: str, size: int = 4096) -> bytes:
     return data
 
 
+def read_records(dir_fd: int, name: str, size: int = 16384) -> bytes:
+    """The content of a file that the kernel hands out record by record, at most a page at a time (lists of
+    processes): a short read is not yet its end. OSError if it cannot be read."""
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        return _read_rest(fd, os.read(fd, size), size)
+    finally:
+        os.close(fd)
+
+
 def _read_rest(fd: int, data: bytes, size: int) -> bytes:
     parts = [data]
     while data:

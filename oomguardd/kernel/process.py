@@ -1,8 +1,7 @@
 """/proc/PID: who is there, how bad the kernel thinks each one is, and everything about a few of them.
 
-A process that has gone, or that we may not see, is None everywhere. Never read here: cmdline, exe,
-environ, smaps. They wait for the victim's mmap_lock, or fault its swapped pages in, for as long as it
-likes.
+A process that has gone, or that we may not see, is None everywhere. Nothing here waits for the process: what
+may (its command line) is in program.py.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import errno
 import os
 from collections.abc import Generator
 
-from oomguardd.kernel.files import SensorError, open_dir, read_small
+from oomguardd.kernel.files import SensorError, open_dir, read_records, read_small
 from oomguardd.kernel.task_stat import Stat, parse_stat
 from oomguardd.kernel.task_status import Status, parse_status
 from oomguardd.model import Candidate, Glance
@@ -125,6 +124,35 @@ def own_ancestors(proc_fd: int, pid: int | None = None) -> frozenset[int]:
     return frozenset(found)
 
 
+def parent(proc_fd: int, pid: int) -> tuple[int, str] | None:
+    """One step from a process up to init: the pid of its parent, 0 above init, and its own name."""
+    stat = _read_stat(proc_fd, f"{pid}/stat")
+    return (stat.ppid, stat.comm) if stat else None
+
+
+def children(proc_fd: int, pid: int) -> list[int] | None:
+    """The processes that its threads have started, zombies too; none if it has gone. While it runs,
+    some may be missing. None where the kernel does not tell (CONFIG_PROC_CHILDREN).
+    """
+    try:
+        fd = os.open(f"{pid}/task", _SCAN, dir_fd=proc_fd)
+    except OSError as error:
+        _raise_if_ours(error)
+        return []
+    found: list[int] = []
+    try:
+        for tid in pids(fd):
+            data = _read_list(fd, f"{tid}/children")
+            if data is None and _read(fd, f"{tid}/stat", 1024) is not None:
+                return None
+            found += map(int, data.split() if data else ())
+    except OSError as error:
+        _raise_if_ours(error)
+    finally:
+        os.close(fd)
+    return found
+
+
 def parse_last_pid(loadavg: bytes) -> int:
     """The pid that was given away last, the last word of /proc/loadavg. SensorError if it is no number."""
     try:
@@ -188,7 +216,11 @@ def _inspect(fd: int, pid: int, now_boot_s: float) -> Candidate | None:
         ppid=stat.ppid,
         start_ticks=stat.start_ticks,
         comm=stat.comm,
+        sid=stat.sid,
+        terminal=stat.terminal,
+        sched=stat.sched,
         uid=status.uid,
+        gid=status.gid,
         nice=stat.nice,
         age_s=max(0.0, now_boot_s - stat.start_ticks / _TICKS_PER_S),
         state=stat.state,
@@ -250,6 +282,14 @@ def _read_number(fd: int, name: str) -> int | None:
 def _read(fd: int, name: str, size: int) -> bytes | None:
     try:
         return read_small(fd, name, size)
+    except OSError as error:
+        _raise_if_ours(error)
+        return None
+
+
+def _read_list(fd: int, name: str) -> bytes | None:
+    try:
+        return read_records(fd, name)
     except OSError as error:
         _raise_if_ours(error)
         return None

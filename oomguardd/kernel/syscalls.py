@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 MCL_CURRENT = 1
 MCL_FUTURE = 2
 MCL_ONFAULT = 4  # lock pages as they are touched, instead of touching them all
 
 _SYS_PROCESS_MRELEASE = 448  # numbers from 424 on are the same on every architecture
+_SYS_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272}
+_KCMP_VM = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
@@ -31,6 +34,11 @@ _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong,
 _mrelease = _libc.syscall
 _mrelease.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_uint)
 _mrelease.restype = ctypes.c_long
+_kcmp = _libc["syscall"]  # another object than _libc.syscall, with arguments of its own
+_kcmp.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong)
+_kcmp.restype = ctypes.c_long
+# A 32-bit interpreter has other numbers, whatever machine it runs on.
+_kcmp_number = _SYS_KCMP.get(os.uname().machine) if sys.maxsize > 1 << 32 else None
 
 
 def lock_memory(flags: int = MCL_CURRENT) -> OSError | None:
@@ -59,6 +67,19 @@ def process_mrelease(pidfd: int) -> int:
     that is not), EAGAIN (partly done, call again), EINTR, ENOSYS.
     """
     return 0 if _mrelease(_SYS_PROCESS_MRELEASE, pidfd, 0) == 0 else ctypes.get_errno()
+
+
+def same_memory(pid: int, other: int) -> bool | None:
+    """kcmp(2), KCMP_VM: whether two processes share one address space; true of two that have none, too
+    (kernel threads, zombies).
+
+    None if it cannot be told: one of them has gone (ESRCH), we may not trace them (EPERM), or the kernel has
+    no such call (CONFIG_KCMP).
+    """
+    if _kcmp_number is None:
+        return None
+    result: int = _kcmp(_kcmp_number, pid, other, _KCMP_VM, 0, 0)
+    return None if result < 0 else result == 0
 
 
 def set_dumpable(dumpable: bool) -> OSError | None:

@@ -13,6 +13,7 @@ class Status(NamedTuple):
     tgid: int
     """The process that this thread belongs to."""
     uid: int
+    gid: int
     has_memory: bool
     """False: this thread has let go of its memory, or is the kernel's and never had any."""
     rss_anon_bytes: int
@@ -45,6 +46,7 @@ def _kib(data: bytes, key: bytes) -> int:
 def parse_status(data: bytes) -> Status | None:
     """None if it does not even say which process it is, and whose."""
     uid = _number(data, b"\nUid:")
+    gid = _number(data, b"\nGid:") or 0
     tgid = _number(data, b"\nTgid:")
     if uid is None or tgid is None:
         return None
@@ -52,11 +54,12 @@ def parse_status(data: bytes) -> Status | None:
     killed = bool(pending & _SIGKILL_BIT)
     resident = _number(data, b"\nVmRSS:")
     if resident is None:
-        return Status(tgid, uid, False, 0, 0, 0, 0, 0, killed)
+        return Status(tgid, uid, gid, False, 0, 0, 0, 0, 0, killed)
     anon = _number(data, b"\nRssAnon:")
     return Status(
         tgid=tgid,
         uid=uid,
+        gid=gid,
         has_memory=True,
         # Before 4.5 there is only the sum. As anon it weighs the same in badness, and nobody is taken for
         # harmless.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
+from oomguardd.census.dossier import Dossier
 from oomguardd.engine.explain_once import once_lines
 from oomguardd.engine.select import Limits
 from oomguardd.guard import records
 from oomguardd.guard.options import make_watch
 from oomguardd.guard.scout import Scout
+from oomguardd.kernel.cgroupfs import find_cgroups
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import own_ancestors
+from oomguardd.policies.set import PolicySet
 from oomguardd.sections import Config
 
 
@@ -23,8 +26,12 @@ def look_once(config: Config, as_json: bool) -> str:
     totals = watch.totals()
     smallest = config.select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes)
     inside = bool(watch.domain.cgroup)
-    limits = Limits(config.select.oom_score_adj_cap, smallest, own_ancestors(proc_fd), (), inside)
-    scout = Scout(proc_fd, config.select.shortlist, max(config.select.runners_up, 9))
+    select = config.select
+    policies = PolicySet(config.policies, config.rules)
+    limits = Limits(select.oom_score_adj_cap, smallest, own_ancestors(proc_fd), (), inside, policies=policies)
+    dossier = Dossier(proc_fd, find_cgroups(), None)
+    runners_up = max(select.runners_up, 9)
+    scout = Scout(proc_fd, select.shortlist, runners_up, dossier=dossier, swarm=select.swarm)
     found = scout.choose(look.unused_bytes, totals, limits)
     report: dict[str, object] = {
         "kind": "once",

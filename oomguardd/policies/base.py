@@ -29,6 +29,15 @@ class Scene(NamedTuple):
         return 1000 * size_bytes / max(1, self.totals.ram_bytes + self.totals.swap_bytes)
 
 
+def own_wish(c: Candidate) -> str:
+    """ "avoid" or "omit" if its own user (not root, whose word counts for everybody) asks for that through
+    systemd's ManagedOOMPreference=."""
+    memcg = c.memcg
+    if memcg is None or not memcg.preference or memcg.preference_uid == 0 or memcg.preference_uid != c.uid:
+        return ""
+    return memcg.preference
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Overridden by each policy; what it does not override is no opinion."""
@@ -36,6 +45,8 @@ class Policy:
     name: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it wants read of a candidate: exe, cmdline, ancestors, memcg."""
+    compares: ClassVar[bool] = False
+    """Whether it asks for `Scene.users`."""
 
     @property
     def in_force(self) -> bool:

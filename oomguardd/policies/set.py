@@ -23,6 +23,10 @@ class PolicySet:
         """No candidate gets more points than this on top of its badness."""
         self.needs = frozenset().union(self.rules.needs, *(policy.needs for policy in self.policies))
 
+        self.reorders = bool(self.policies or self.rules.rules)
+        """Whether somebody else than the kernel's choice may come first."""
+        self.compares = any(policy.compares for policy in self.policies)
+
     def adjust(self, c: Candidate, scene: Scene) -> tuple[Adjustment, ...]:
         """Every opinion on it. Points are only added to what holds a thousandth of the machine."""
         found = [self.rules.adjust(c), *(policy.adjust(c, scene) for policy in self.policies)]

@@ -65,7 +65,7 @@ def choosing(count: int, rounds: int) -> list[Row]:
             base.append(timed(baseline))
             cold.ahead = None
             full.append(timed(lambda: right(cold.choose(unused, totals, limits))))
-            warned.look_ahead(unused, limits)
+            warned.look_ahead(unused, totals, limits)
             began_s = perf_counter()
             used_ahead += right(warned.choose(unused, totals, limits)).ahead
             ahead.append(perf_counter() - began_s)

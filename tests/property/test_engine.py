@@ -15,6 +15,7 @@ from oomguardd.engine.pace import Speeds, sleep_s, time_to_act
 from oomguardd.engine.select import Limits, judge, shortlist, still_complete, weigh
 from oomguardd.engine.triggers import assess
 from oomguardd.model import PAGE_BYTES, Candidate, Glance, Level, Sample, Signal, Totals
+from oomguardd.policies.set import NO_POLICIES
 from oomguardd.sensors import SIGNALS
 from tests.shell.rig import candidate, low
 
@@ -33,6 +34,7 @@ limits_ = st.builds(
     st.sampled_from([0, PAGE_BYTES, 16 << 20]),
     st.sets(st.integers(2, 30), max_size=3),
     st.sets(st.tuples(st.integers(2, 30), st.integers(0, 5)), max_size=3),
+    policies=st.just(NO_POLICIES),
 )
 
 

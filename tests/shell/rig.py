@@ -9,10 +9,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from oomguardd.census.muster import Muster
 from oomguardd.engine.episode import Event
 from oomguardd.engine.pace import Speeds
 from oomguardd.guard.actuator import Actuator
@@ -23,8 +24,12 @@ from oomguardd.guard.scout import Scout
 from oomguardd.guard.strike import Look, Striker
 from oomguardd.guard.warden import Warden
 from oomguardd.guard.watch import Watch
+from oomguardd.kernel.cgroupfs import Cgroups
 from oomguardd.kernel.notify import Notifier
-from oomguardd.model import Candidate, Condition, Domain, Level, Trigger
+from oomguardd.kernel.syscalls import same_memory
+from oomguardd.model import Candidate, Condition, Domain, Level, Member, Party, Trigger
+from oomguardd.policies import Policy
+from oomguardd.rules import Rule
 from oomguardd.sections import Config, GuardSettings, KillSettings, LogSettings
 from oomguardd.sensors import machine_sensors
 from tests.fakes import MIB, FakeProc
@@ -84,31 +89,40 @@ class Hand(Actuator):
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, signal.Signals]] = []
-        self.held: dict[int, Candidate] = {}
+        """To victims, not to those who die with them."""
+        self.held: dict[int, tuple[Member, ...]] = {}
         self.reaps: list[int] = []
         self.vanished: set[int] = set()
         self.refused: set[int] = set()
         self.unsendable: dict[int, Event] = {}
 
-    def seize(self, kill_id: int, victim: Candidate) -> Event | None:
+    def seize(self, kill_id: int, party: Party) -> Event | None:
+        victim = party.members[0]
         if victim.pid in self.vanished:
             return Event.VANISHED
         if victim.pid in self.refused:
             return Event.REFUSED
-        self.held[kill_id] = victim
+        self.held[kill_id] = party.members
         return None
 
+    def join(self, kill_id: int, members: Iterable[Member]) -> None:
+        self.held[kill_id] += tuple(members)
+
     def send(self, kill_id: int, number: signal.Signals) -> Event | None:
-        failed = self.unsendable.get(self.held[kill_id].pid)
+        victim = self.held[kill_id][0].pid
+        failed = self.unsendable.get(victim)
         if failed is None:
-            self.sent.append((self.held[kill_id].pid, number))
+            self.sent.append((victim, number))
         return failed
 
     def reap(self, kill_id: int) -> None:
-        self.reaps.append(self.held[kill_id].pid)
+        self.reaps.append(self.held[kill_id][0].pid)
 
     def reaped(self, kill_id: int) -> bool | None:
         return None
+
+    def living(self, kill_id: int) -> tuple[Member, ...]:
+        return self.held.get(kill_id, ())
 
     def release(self, kill_id: int) -> None:
         self.held.pop(kill_id, None)
@@ -133,9 +147,13 @@ class Rig:
         triggers: tuple[Trigger, ...] = TRIGGERS,
         kill: KillSettings | None = None,
         guard: GuardSettings | None = None,
+        policies: tuple[Policy, ...] = (),
         room: int = 64,
         warden: Warden | None = None,
         untouchable: frozenset[int] = frozenset(),
+        rules: tuple[Rule, ...] = (),
+        cgroups: Cgroups | None = None,
+        swarm: int | None = None,
     ) -> None:
         self.proc = proc
         self.loop = loop
@@ -146,14 +164,24 @@ class Rig:
             kill=kill or KillSettings(grace_s=0.0, stuck_after_s=0.0, settle_s=0.0, stand_down_s=0.0),
             log=LogSettings(state_interval_s=None),
             triggers=triggers,
+            policies=policies,
+            rules=rules,
         )
         memory, pressure, reclaim = machine_sensors(proc.proc_root, proc.sys_root)
         self.watch = Watch(
             Domain("machine"), memory, (pressure, reclaim), triggers, Speeds(1e9, 1e9), self._fault
         )
-        self.scout = Scout(proc.fd, room, 5)
+        self.scout = Scout(proc.fd, room, 5, swarm=swarm)
         self.striker = Striker(
-            "machine", proc.fd, self.scout, self.outbox, self._look, self._wake, orders_of(self.config)
+            "machine",
+            proc.fd,
+            self.scout,
+            self.outbox,
+            self._look,
+            self._wake,
+            orders_of(self.config),
+            # Pids that are made up may be those of real kernel threads, which are all alike.
+            muster=Muster(proc.fd, cgroups, share=same_memory if loop is not None else lambda a, b: None),
         )
         self.hand = Hand()
         self.actuator = Actuator(proc.fd, loop, self.striker.died) if loop is not None else self.hand
@@ -197,9 +225,9 @@ class Rig:
         self.striker.orders = orders_of(self.config)
 
     def dies(self, pid: int) -> None:
-        """That victim's pidfd says so; its files go too."""
+        """That victim's pidfd says so, and those of all who die with it; its files go too."""
         self.proc.remove(pid)
-        kill_id = next(kill_id for kill_id, victim in self.hand.held.items() if victim.pid == pid)
+        kill_id = next(kill_id for kill_id, members in self.hand.held.items() if members[0].pid == pid)
         self.striker.died(kill_id)
 
     def until(self, done: Callable[[], bool], each: Callable[[], None] = lambda: None) -> bool:

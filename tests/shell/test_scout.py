@@ -89,7 +89,7 @@ def test_ahead_or_not_the_victim_is_the_same(proc: FakeProc, seed: int) -> None:
     for _ in range(14):
         people.born()
     for _ in range(8):
-        scout.look_ahead(people.reading(), LIMITS)
+        scout.look_ahead(people.reading(), TOTALS, LIMITS)
         for _ in range(people.chance.randrange(5)):
             people.live()
         expected = whole_truth(proc)
@@ -102,7 +102,7 @@ def test_ahead_reads_only_the_few(proc: FakeProc) -> None:
     for pid in range(300, 400):
         proc.add(pid, rss=MIB)
     scout = Scout(proc.fd, 8, 3)
-    scout.look_ahead(reading(300 * MIB), LIMITS)
+    scout.look_ahead(reading(300 * MIB), TOTALS, LIMITS)
     found = scout.choose(reading(295 * MIB), TOTALS, LIMITS)
     assert found.ahead
     assert found.scanned <= 8
@@ -114,7 +114,7 @@ def test_newborn_hog_is_seen(proc: FakeProc) -> None:
     proc.machine(last_pid=400)
     proc.add(300, rss=300 * MIB)
     scout = Scout(proc.fd, 8, 3)
-    scout.look_ahead(reading(600 * MIB), LIMITS)
+    scout.look_ahead(reading(600 * MIB), TOTALS, LIMITS)
     proc.add(401, rss=500 * MIB)
     assert scout.choose(reading(590 * MIB), TOTALS, LIMITS).ahead
     assert victim_pid(scout, reading(590 * MIB)) == 401
@@ -125,7 +125,7 @@ def test_newborn_hog_is_seen_when_pids_began_again(proc: FakeProc) -> None:
     proc.write("sys/kernel/pid_max", b"32768\n")
     proc.add(32_760, rss=200 * MIB)
     scout = Scout(proc.fd, 8, 3)
-    scout.look_ahead(reading(700 * MIB), LIMITS)
+    scout.look_ahead(reading(700 * MIB), TOTALS, LIMITS)
     proc.add(32_765, rss=300 * MIB)
     proc.add(320, rss=500 * MIB)
     proc.machine(last_pid=320)
@@ -136,7 +136,7 @@ def test_newborn_hog_is_seen_when_pids_began_again(proc: FakeProc) -> None:
 def test_unknown_last_pid_is_a_full_scan(proc: FakeProc, garbage: bytes) -> None:
     proc.add(300, rss=300 * MIB)
     scout = Scout(proc.fd, 8, 3)
-    scout.look_ahead(reading(600 * MIB), LIMITS)
+    scout.look_ahead(reading(600 * MIB), TOTALS, LIMITS)
     proc.write("loadavg", garbage)
     found = scout.choose(reading(600 * MIB), TOTALS, LIMITS)
     assert not found.ahead
@@ -148,7 +148,7 @@ def test_too_many_newborns_are_a_full_scan(proc: FakeProc, pid_max: bytes) -> No
     proc.write("sys/kernel/pid_max", pid_max)
     proc.add(30_000, rss=300 * MIB)
     scout = Scout(proc.fd, 8, 3)
-    scout.look_ahead(reading(600 * MIB), LIMITS)
+    scout.look_ahead(reading(600 * MIB), TOTALS, LIMITS)
     for last in (30_001 + NEWBORN_MAX, 500):
         proc.machine(last_pid=last)
         assert not scout.choose(reading(600 * MIB), TOTALS, LIMITS).ahead
@@ -160,7 +160,7 @@ def test_one_too_small_for_the_list_grows_into_the_victim(proc: FakeProc) -> Non
     proc.add(300, rss=130 * MIB)
     proc.add(301, rss=2 * MIB, adj=200)
     scout = Scout(proc.fd, 64, 3)
-    scout.look_ahead(reading(800 * MIB), LIMITS)
+    scout.look_ahead(reading(800 * MIB), TOTALS, LIMITS)
     proc.add(301, rss=600 * MIB, adj=200)
     assert victim_pid(scout, reading(200 * MIB)) == 301
 
@@ -170,7 +170,7 @@ def test_one_without_a_score_for_a_moment_grows_into_the_victim(proc: FakeProc) 
     proc.add(300, rss=130 * MIB)
     proc.add(301, rss=0, oom_score=0)
     scout = Scout(proc.fd, 64, 3)
-    scout.look_ahead(reading(800 * MIB), LIMITS)
+    scout.look_ahead(reading(800 * MIB), TOTALS, LIMITS)
     proc.add(301, rss=600 * MIB)
     assert victim_pid(scout, reading(200 * MIB)) == 301
 
@@ -181,7 +181,7 @@ def test_one_takes_what_another_gave_back(proc: FakeProc, left: int | None) -> N
     for pid, mib in ((300, 350), (301, 200), (302, 150), (303, 120), (350, 100)):
         proc.add(pid, rss=mib * MIB)
     scout = Scout(proc.fd, 4, 3)
-    scout.look_ahead(reading(104 * MIB), LIMITS)
+    scout.look_ahead(reading(104 * MIB), TOTALS, LIMITS)
     proc.remove(301)
     if left is not None:
         proc.add(301, rss=left * MIB)
@@ -192,7 +192,7 @@ def test_one_takes_what_another_gave_back(proc: FakeProc, left: int | None) -> N
 def test_newborns_that_crowd_the_list_are_told_apart_by_size(proc: FakeProc) -> None:
     proc.machine(mem_total=1 << 40, last_pid=299)
     scout = Scout(proc.fd, 4, 3)
-    scout.look_ahead(reading(600 * MIB), EVERYBODY)
+    scout.look_ahead(reading(600 * MIB), TOTALS, EVERYBODY)
     for pid in range(300, 340):
         proc.add(pid, rss=(400 if pid == 305 else 300) * MIB, adj=50)
     assert {glance(proc.fd, pid) for pid in range(300, 340)} == {700}
@@ -221,7 +221,7 @@ def test_a_crowd_of_tiny_ones_does_not_hide_a_protected_hog(proc: FakeProc) -> N
     proc.add(600, rss=250 * MIB, adj=-500)
     scout = Scout(proc.fd, 64, 5)
     assert victim_pid(scout, reading(0)) == 600
-    scout.look_ahead(reading(0), LIMITS)
+    scout.look_ahead(reading(0), TOTALS, LIMITS)
     assert victim_pid(scout, reading(0)) == 600
 
 
@@ -285,7 +285,7 @@ def test_garbage_of_one_process_concerns_that_one_only(proc: FakeProc, name: str
     proc.write(f"301/{name}", garbage)
     scout = Scout(proc.fd, 64, 5)
     assert victim_pid(scout, reading(0)) in ((300, 301) if name == "oom_score_adj" else (300,))
-    scout.look_ahead(reading(0), LIMITS)
+    scout.look_ahead(reading(0), TOTALS, LIMITS)
     assert victim_pid(scout, reading(0)) is not None
 
 
@@ -338,7 +338,7 @@ def test_a_fork_storm_during_the_scan(proc: FakeProc) -> None:
         scout = Scout(proc.fd, 8, 3)
         for turn in range(60):
             if turn % 3 == 0:
-                scout.look_ahead(reading(0), LIMITS)
+                scout.look_ahead(reading(0), TOTALS, LIMITS)
             assert victim_pid(scout, reading(0)) == 10
     finally:
         stop.set()

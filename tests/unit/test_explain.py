@@ -137,6 +137,81 @@ def test_all_lines_but_the_first_are_indented() -> None:
     assert all(line.startswith("  ") for line in lines[1:])
 
 
+def party(**more: object) -> dict[str, object]:
+    """301 small ones."""
+    return {
+        "unit": "swarm",
+        "cgroup": "/user.slice/app.slice/app-x.scope",
+        "count": 301,
+        "held_bytes": 750 * MIB,
+        "why": "301 small processes as one",
+        "reduced": "",
+        "members": [[4711 + at, "forkbomb", 2.5 * MIB] for at in range(10)],
+        **more,
+    }
+
+
+def bomb(**more: object) -> dict[str, object]:
+    victim = process(4711, "forkbomb", 0)
+    return kill(victim=victim, signal="SIGKILL", party=party(**more))
+
+
+def test_many_are_killed_in_one_sentence() -> None:
+    lines = describe(bomb(), SIGNALS)
+    assert lines[0] == (
+        "killed 301 processes of app-x.scope (swarm of forkbomb, 750 MiB) with SIGKILL:"
+        " memory available 8.7% < 10% and swap free 0% < 10%"
+    )
+    together = next(line for line in lines if line.startswith("  killed together: "))
+    assert together.startswith("  killed together: forkbomb[4711] 2.5 MiB, forkbomb[4712] 2.5 MiB, ")
+    assert together.endswith("forkbomb[4720] 2.5 MiB and 291 more")
+    assert "  what is killed (swarm): 301 small processes as one" in lines
+    assert not any("reduced" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("unit", "cgroup", "words"),
+    [
+        (
+            "unit",
+            "/system.slice/web.service",
+            "5 processes of web.service (the unit of forkbomb[4711], 750 MiB)",
+        ),
+        ("tree", "", "5 processes (the tree of forkbomb[4711], 750 MiB)"),
+        ("process", "", "5 processes (forkbomb[4711] and what shares its memory, 750 MiB)"),
+    ],
+)
+def test_every_way_of_killing_together_has_its_words(unit: str, cgroup: str, words: str) -> None:
+    assert f"killed {words} with SIGKILL" in describe(bomb(unit=unit, cgroup=cgroup, count=5), SIGNALS)[0]
+
+
+def test_less_than_was_asked_for_says_why() -> None:
+    reason = "unit session-3.scope also holds sshd[123] (keeps a login): only the process is killed"
+    record = kill(party=party(unit="process", count=1, cgroup="", why="rule builds", reduced=reason))
+    lines = describe(record, SIGNALS)
+    assert lines[0].startswith("killed python3[1234] (uid 1000")
+    assert "  what is killed (process): rule builds" in lines
+    assert f"  reduced: {reason}" in lines
+
+
+def test_a_process_alone_says_nothing_of_others() -> None:
+    alone = party(unit="process", count=1, cgroup="", why="", members=[[1234, "python3", 812 * MIB]])
+    assert describe(kill(party=alone), SIGNALS) == describe(kill(), SIGNALS)
+
+
+def test_the_end_of_many() -> None:
+    fields = {"kill_id": 2, "pid": 1, "comm": "a", "count": 301, "after_s": 2, "held_bytes": 750 * MIB}
+    died = describe({"kind": "outcome", "outcome": "died", "living": [], **fields}, SIGNALS)
+    assert died[0].startswith("a[1] and 300 others died 2 s after the signal (kill 2); they held 750 MiB")
+    assert len(died) == 1
+    living = [[7, "b", MIB]]
+    stuck = describe({"kind": "outcome", "outcome": "stuck", "living": living, **fields}, SIGNALS)
+    assert "a[1] and 300 others are stuck, alive 2 s" in stuck[0]
+    assert stuck[1] == "  still alive: b[7] 1 MiB"
+    escalated = describe({"kind": "escalated", "signal": "SIGKILL", **fields, "count": 2}, SIGNALS)
+    assert escalated[0].startswith("escalated a[1] and 1 other to SIGKILL")
+
+
 HOSTILE = "x\n<0>killed sshd[1] \x1b[31m\x07\u202e\udcff\\"
 
 
@@ -150,6 +225,9 @@ def test_a_hostile_name_stays_on_its_line(kind: str) -> None:
         comm=HOSTILE,
         why=HOSTILE,
         spared=[[6, HOSTILE, HOSTILE]],
+        count=3,
+        living=[[6, HOSTILE, 1]],
+        party=party(cgroup=f"/{HOSTILE}", why=HOSTILE, reduced=HOSTILE, members=[[6, HOSTILE, 1], HOSTILE]),
     )
     for line in describe(record, SIGNALS):
         assert line.isprintable()

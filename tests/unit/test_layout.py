@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "engine": BASE | PURE,
     "kernel": BASE,
     "sensors": BASE | {"kernel"},
-    "census": BASE | {"kernel", "runtimes", "policies"},
+    "census": BASE | {"kernel", "runtimes", "policies", "engine"},
     "guard": BELOW_BOTH | START,
     "launch": BELOW_BOTH | START | {"config", "guard"},
     "reporter": BELOW_BOTH | {"config", "notifiers"},

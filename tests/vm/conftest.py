@@ -66,6 +66,18 @@ def start_batch(pytestconfig: pytest.Config) -> Iterator[Callable[[Batch], Runni
         running.close()
 
 
+def asked(request: pytest.FixtureRequest, parameter: str = "") -> set[str]:
+    """What this run asks of the test module (-k and the like): the values of that parameter, or the names of
+    the tests without one.
+    """
+    tests = [
+        t for t in request.session.items if isinstance(t, pytest.Function) and t.module is request.module
+    ]
+    if not parameter:
+        return {test.name for test in tests}
+    return {str(test.callspec.params[parameter]) for test in tests if hasattr(test, "callspec")}
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if results := config.stash[RESULTS]:
         terminalreporter.section("memory scenarios in the virtual machine")

@@ -54,7 +54,7 @@ def verdicts(results: Iterable[Result], ours: str = "oomguardd", peer: str = "ea
 def _row(result: Result) -> tuple[str, ...]:
     if "error" in result:
         return (result["scenario"], "?", result["daemon"], "guest died", "-", "-", "-", "-")
-    victim = "yes" if result["right_victim"] else "NO"
+    victim = "yes" if result["right_victim"] else f"NO ({', '.join(result['died']) or 'nobody'})"
     if not result["runs"]:
         victim += " (the daemon does not run here)"
     elif not result["guard_survived"]:

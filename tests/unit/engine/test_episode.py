@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -14,11 +15,12 @@ from oomguardd.engine.episode import (
     Patience,
     Settling,
     Stage,
+    again,
     due,
     settled,
     step,
 )
-from oomguardd.model import Level
+from oomguardd.model import Level, Member, Party
 from tests.shell.rig import candidate
 
 GIB = 1 << 30
@@ -164,3 +166,28 @@ def test_unknown_expectation_waits_for_the_time() -> None:
     waiting = Settling(since_s=0.0, for_s=1.0, expected_bytes=0, available_before_bytes=1000)
     assert not settled(waiting, 5000, 10_000, 0.5)
     assert settled(waiting, 1000, 10_000, 1.0)
+
+
+def party(*held: int) -> Party:
+    return Party("unit", tuple(Member(40 + at, 1, "x", size) for at, size in enumerate(held)))
+
+
+def test_of_many_all_that_they_hold_counts() -> None:
+    victim = candidate(42, rss_anon_bytes=GIB, rss_shmem_bytes=GIB)
+    alone = Episode(7, victim, Stage.KILLING, 0.0, 0.0, 123.0)
+    assert (alone.count, alone.held_bytes, alone.expected_bytes) == (1, 2 * GIB, GIB)
+    many = replace(alone, party=party(2 * GIB, 2 * GIB, 2 * GIB))
+    assert (many.count, many.held_bytes, many.expected_bytes) == (3, 6 * GIB, 3 * GIB)
+    longer_s = PATIENCE.stuck_after_s + 6 * 0.2
+    assert due(many, Level.KILL, PATIENCE, longer_s - 0.1) is None
+    assert due(many, Level.KILL, PATIENCE, longer_s + 0.1) is Event.TIME_OVER
+
+
+def test_a_victim_that_holds_nothing_promises_nothing() -> None:
+    assert replace(episode(Stage.KILLING), party=party(0, 5)).expected_bytes == 0
+
+
+def test_when_there_were_more_their_time_begins_anew() -> None:
+    before = episode(Stage.KILLING)
+    assert again(before, 9.0) == replace(before, stage_since_s=9.0)
+    assert due(again(before, 9.0), Level.KILL, PATIENCE, 11.9) is None

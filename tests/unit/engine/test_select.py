@@ -8,10 +8,12 @@ import pytest
 
 from oomguardd.engine.select import Limits, judge, shortlist, spare, still_complete, weigh
 from oomguardd.model import PAGE_BYTES, Glance, Totals
+from oomguardd.policies.base import Scene
 from tests.shell.rig import candidate
 
 MIB = 1 << 20
 TOTALS = Totals(1000 * 1000 * PAGE_BYTES, 0)
+SCENE = Scene(Totals(1 << 30, 0))
 LIMITS = Limits(adj_cap=1000, smallest_bytes=0, untouchable=(), passed_over=())
 
 
@@ -32,8 +34,8 @@ def test_the_worst_first_and_no_more_than_there_is_room_for() -> None:
 
 
 def test_nobody_and_nobody_eligible() -> None:
-    assert shortlist([], 3, everybody) == ((), 0, False, 0)
-    assert shortlist(glances(0, 0, 0), 3, everybody) == ((), 0, False, 3)
+    assert shortlist([], 3, everybody)[:4] == ((), 0, False, 0)
+    assert shortlist(glances(0, 0, 0), 3, everybody)[:4] == ((), 0, False, 3)
 
 
 def test_crowded_only_when_the_highest_is_shared_by_those_left_out() -> None:
@@ -89,7 +91,7 @@ def test_admit_is_asked_only_about_those_that_would_enter() -> None:
 def test_spared(changes: dict[str, object], word: str) -> None:
     limits = Limits(1000, 16 * MIB, {77}, {(88, 5)})
     c = replace(candidate(50, rss_anon_bytes=900 * MIB), **changes)  # type: ignore[arg-type]
-    assert word in (spare(c, limits) or "")
+    assert word in (spare(c, limits, SCENE) or "")
     verdict = judge([c], TOTALS, limits, 5)
     assert verdict.victim is None
     assert [s.pid for s in verdict.spared] == [c.pid]
@@ -97,20 +99,20 @@ def test_spared(changes: dict[str, object], word: str) -> None:
 
 def test_a_new_process_with_the_pid_of_one_passed_over_is_not_spared() -> None:
     limits = Limits(1000, 0, (), {(88, 5)})
-    assert spare(candidate(88, start_ticks=6), limits) is None
+    assert spare(candidate(88, start_ticks=6), limits, SCENE) is None
 
 
 @pytest.mark.parametrize("adj", [-999, -1, 0, 1000])
 def test_only_minus_1000_is_immunity(adj: int) -> None:
-    assert spare(candidate(50, oom_score_adj=adj), LIMITS) is None
+    assert spare(candidate(50, oom_score_adj=adj), LIMITS, SCENE) is None
 
 
 def test_mapped_files_do_not_make_a_process_worth_it() -> None:
     """They were reclaimable anyway; swap and shared memory are what comes back."""
     limits = Limits(1000, 16 * MIB, (), ())
-    assert spare(candidate(50, rss_file_bytes=900 * MIB), limits) is not None
-    assert spare(candidate(50, swap_bytes=900 * MIB), limits) is None
-    assert spare(candidate(50, rss_shmem_bytes=16 * MIB), limits) is None
+    assert spare(candidate(50, rss_file_bytes=900 * MIB), limits, SCENE) is not None
+    assert spare(candidate(50, swap_bytes=900 * MIB), limits, SCENE) is None
+    assert spare(candidate(50, rss_shmem_bytes=16 * MIB), limits, SCENE) is None
 
 
 def test_a_victim_even_when_everybody_is_below_zero() -> None:

@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable
 
 from oomguardd.engine.episode import Event
+from oomguardd.engine.together import alone
 from oomguardd.guard.actuator import Actuator
 from oomguardd.kernel.process import inspect
-from oomguardd.model import Candidate
+from oomguardd.model import Party
 from tests.fakes import FakeProc
 from tests.shell.rig import candidate, event_loop, open_fds, sleeper
 
 
-def real(proc_fd: int, pid: int) -> Candidate:
+def real(proc_fd: int, pid: int) -> Party:
     found = inspect(proc_fd, pid, 0.0)
     assert found is not None
-    return found
+    return alone(found)
 
 
 def until(loop: asyncio.AbstractEventLoop, done: Callable[[], bool]) -> bool:
@@ -68,7 +69,7 @@ def test_another_process_with_that_pid(proc: FakeProc) -> None:
         proc.add(child.pid, start_ticks=200)
         hand = Actuator(proc.fd, loop, lambda _: None)
         fds = open_fds()
-        assert hand.seize(7, candidate(child.pid, start_ticks=100)) is Event.VANISHED
+        assert hand.seize(7, alone(candidate(child.pid, start_ticks=100))) is Event.VANISHED
         assert hand.send(7, signal.SIGKILL) is Event.VANISHED
         assert child.poll() is None
         assert open_fds() == fds
@@ -78,10 +79,10 @@ def test_another_process_with_that_pid(proc: FakeProc) -> None:
 def test_unreadable_identity_is_not_trusted(proc: FakeProc) -> None:
     with event_loop() as loop, sleeper() as child:
         hand = Actuator(proc.fd, loop, lambda _: None)
-        assert hand.seize(7, candidate(child.pid)) is Event.VANISHED
+        assert hand.seize(7, alone(candidate(child.pid))) is Event.VANISHED
         proc.add(child.pid)
         proc.write(f"{child.pid}/stat", b"garbage")
-        assert hand.seize(8, candidate(child.pid)) is Event.VANISHED
+        assert hand.seize(8, alone(candidate(child.pid))) is Event.VANISHED
         hand.close()
         assert child.poll() is None
 
@@ -91,8 +92,8 @@ def test_gone_before_the_pidfd_was_open(proc: FakeProc) -> None:
         with sleeper() as child:
             pass
         hand = Actuator(proc.fd, loop, lambda _: None)
-        assert hand.seize(7, candidate(child.pid)) is Event.VANISHED
-        assert hand.seize(8, candidate(0)) is Event.VANISHED
+        assert hand.seize(7, alone(candidate(child.pid))) is Event.VANISHED
+        assert hand.seize(8, alone(candidate(0))) is Event.VANISHED
         hand.close()
 
 
@@ -115,7 +116,7 @@ def test_a_thread_is_no_process(proc: FakeProc) -> None:
         threads = [int(name) for name in os.listdir("/proc/self/task") if int(name) != os.getpid()]
         assert threads  # the reaper's
         proc.add(threads[0])
-        assert hand.seize(7, candidate(threads[0])) is Event.VANISHED
+        assert hand.seize(7, alone(candidate(threads[0]))) is Event.VANISHED
         hand.close()
 
 

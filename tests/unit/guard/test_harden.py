@@ -81,6 +81,49 @@ def test_an_ordinary_user_is_told_all_that_is_missing(who: str) -> None:
         assert "CAP_" in remedy
 
 
+DESCRIPTORS = """
+import json, os, resource, sys
+from oomguardd.guard.harden import raise_descriptor_limit
+
+soft, hard, processes = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+proc_fd = os.open("/proc", os.O_PATH)
+before = len(os.listdir("/proc/self/fd"))
+missing = raise_descriptor_limit(proc_fd, processes)
+print(json.dumps({
+    "missing": missing and list(missing),
+    "limits": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "left": len(os.listdir("/proc/self/fd")) - before,
+    "size": next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("FDSize")),
+}))
+"""
+
+
+def limited(soft: int, hard: int, processes: int) -> dict[str, Any]:
+    command = [sys.executable, "-c", DESCRIPTORS, str(soft), str(hard), str(processes)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=100, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_there_is_room_for_all_who_die_together() -> None:
+    result = limited(64, 2048, 1000)
+    assert result["missing"] is None
+    assert result["limits"] == [2048, 2048]
+    assert result["size"] > 1000
+    assert result["left"] == 0
+
+
+def test_a_limit_that_is_too_low_is_told() -> None:
+    result = limited(64, 512, 1000)
+    assert result["limits"] == [512, 512]
+    assert result["left"] == 0
+    what, cost, remedy = result["missing"]
+    assert "512" in what
+    assert "448" in cost
+    assert "LimitNOFILE=1064" in remedy
+
+
 def test_the_fill_rate_is_a_speed_that_memory_can_have() -> None:
     rates = [fill_rate() for _ in range(3)]
     assert all(FILL_MIN <= rate <= FILL_MAX for rate in rates)

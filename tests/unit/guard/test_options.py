@@ -9,13 +9,10 @@ from oomguardd.sections import Config, KillSettings
 
 
 def test_orders() -> None:
-    orders = orders_of(Config(kill=KillSettings(grace_s=3, max_per_minute=7, mrelease=False)))
-    assert (orders.patience.grace_s, orders.max_per_minute, orders.mrelease, orders.dry_run) == (
-        3,
-        7,
-        False,
-        False,
-    )
+    kill = KillSettings(grace_s=3, max_per_minute=7, mrelease=False, max_processes=9)
+    orders = orders_of(Config(kill=kill))
+    assert (orders.patience.grace_s, orders.max_per_minute, orders.max_processes) == (3, 7, 9)
+    assert (orders.mrelease, orders.dry_run) == (False, False)
 
 
 def test_a_watch_of_this_machine() -> None:

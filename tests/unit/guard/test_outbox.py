@@ -17,8 +17,8 @@ import pytest
 
 from oomguardd.guard import records
 from oomguardd.guard.errors import StartError
-from oomguardd.guard.outbox import PEERS, Outbox, listen, reporter_uids
-from oomguardd.model import Totals, Weighed
+from oomguardd.guard.outbox import PEERS, Outbox, listen, reporter_uids, shorten
+from oomguardd.model import Member, Party, Totals, Weighed
 from tests.shell.rig import candidate, event_loop, open_fds
 
 Record = dict[str, Any]
@@ -342,6 +342,12 @@ def test_a_record_too_long_for_a_datagram_is_shortened(tmp_path: Path) -> None:
         assert "spared" not in record
 
 
+def test_how_many_have_died_is_never_forgotten() -> None:
+    party = records.party(Party("swarm", (Member(7, 1, "bomb", 5), Member(8, 1, "bomb", 4)), "/x"))
+    short = json.loads(shorten(json.dumps({"kind": "kill", "kill_id": 1, "party": party}).encode()))
+    assert short["party"] == {"unit": "swarm", "cgroup": "/x", "count": 2, "held_bytes": 9}
+
+
 def test_anything_can_be_put() -> None:
     """Names are the law of their owners: half a surrogate, no number, an object."""
     outbox = Outbox("run1")
@@ -414,11 +420,18 @@ def test_a_name_of_anybodys_choice_does_not_push_the_victim_out_of_its_record(tm
     weighed = records.weighed(Weighed(worst, 1, (), 1), Totals(1 << 30, 0))
     assert len(str(weighed["cgroup"])) < 300
     uncut = {**weighed, "cgroup": worst.cgroup}
+    member = Member(9, 1, "\ufffd" * 1000, 1)
+    party = records.party(
+        Party("unit", (member,) * 1000, "\ufffd" * 4000, False, "\ufffd" * 4000, "\ufffd" * 4000)
+    )
     with office(tmp_path) as place, place.reporter() as sock:
-        place.outbox.put_vital("kill", 1, victim=weighed, runners_up=[weighed] * 5, conditions=["x <1%"])
+        place.outbox.put_vital(
+            "kill", 1, victim=weighed, runners_up=[weighed] * 5, conditions=["x <1%"], party=party
+        )
         place.outbox.put_vital("kill", 1, victim=uncut, runners_up=[uncut] * 5, conditions=["x <1%"])
         whole, shortened = received(sock)
         assert len(whole["runners_up"]) == 5
+        assert (whole["party"]["count"], len(whole["party"]["members"])) == (1000, records.MEMBERS_MAX)
         assert shortened["shortened"] is True
         for record in (whole, shortened):
             assert (record["victim"]["pid"], record["conditions"]) == (9, ["x <1%"])

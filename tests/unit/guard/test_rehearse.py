@@ -20,7 +20,7 @@ from tests.fakes import MIB, FakeProc
 from tests.shell.rig import TRIGGERS, Rig, open_fds
 
 AT = """
-import asyncio, json, os, signal, sys
+import asyncio, json, os, select, signal, sys
 from oomguardd.guard import rehearse as room
 from oomguardd.guard.options import make_watch, orders_of
 from oomguardd.kernel.files import open_dir
@@ -36,14 +36,17 @@ trigger = Trigger("never", Level.KILL, (Condition("mem_available", True, 0, True
 config = Config(triggers=(trigger,))
 watch = make_watch(config, lambda where, error: None)
 failed = asyncio.run(room.rehearse(open_dir("/proc"), watch, orders_of(config), 5))
-child = room._spawn()
+child, grandchild = room._spawn()
 with open(f"/proc/{child}/oom_score_adj") as file:
     adj = int(file.read())
-os.kill(child, signal.SIGTERM)  # which it ignores
+for pid in (child, grandchild):
+    os.kill(pid, signal.SIGTERM)  # which they ignore
 alive = os.waitpid(child, os.WNOHANG) == (0, 0)
+follows = os.pidfd_open(grandchild)
 os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
-print(json.dumps({"failed": failed, "adj": adj, "alive": alive}))
+gone = bool(select.select([follows], [], [], 20)[0])
+print(json.dumps({"failed": failed, "adj": adj, "alive": alive, "gone": gone}))
 """
 
 
@@ -104,7 +107,7 @@ def test_the_child_is_never_protected_and_stays_as_exposed_as_we_are(ours: int, 
     )
     if done.returncode == 77 and ours < 0:
         pytest.skip("needs CAP_SYS_RESOURCE")
-    assert json.loads(done.stdout) == {"failed": "", "adj": its, "alive": True}
+    assert json.loads(done.stdout) == {"failed": "", "adj": its, "alive": True, "gone": True}
 
 
 def test_warming_up_looks_at_everybody_and_keeps_nothing(proc: FakeProc) -> None:

@@ -1,11 +1,14 @@
-/* The processes of a scenario: small static programs, so that what is measured is not an interpreter.
+/* The processes of a scenario: small static programs, so that what is measured is not an interpreter. Each
+ * actor's program is a link to this one, and so has the actor's name.
  *
- * actors canary FILE BUDGET_MS   reads pages and starts /bin/true; JSON at SIGTERM
- * actors hold MIB                touches so much, then waits: an innocent
- * actors idle COUNT              so many processes that wait
- * actors leak  MIB_PER_S CAP_MIB SECONDS [stubborn|zombie|shared]   0 MiB/s: as fast as it goes
- * actors herd  COUNT CAP_MIB SECONDS   so many that leak together
- * actors calm  FILE SECONDS      how long a canary's cycle takes when nothing happens
+ * canary FILE BUDGET_MS   reads pages and starts /bin/true; JSON at SIGTERM
+ * calm FILE SECONDS       how long a canary's cycle takes when nothing happens
+ * hold MIB                touches so much, then waits
+ * idle COUNT              so many processes that wait
+ * tabs COUNT LEAST_MIB MOST_MIB ADJ   so many, of between so much and so much, with that oom_score_adj
+ * leak MIB_PER_S CAP_MIB SECONDS [stubborn|zombie|shared]   0 MiB/s: as fast as it goes
+ * herd COUNT CAP_MIB SECONDS   so many that leak together
+ * bomb COUNT MIB SECONDS       forks so many, who then touch so much, one after the other
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,6 +29,8 @@
 
 enum { PAGE = 4096, MIB = 1 << 20, STEP = 64 * 1024 };
 enum { CYCLE_MS = 50, READS_A_CYCLE = 60, CYCLES_A_SPAWN = 4 };
+enum { BOMB_STAGGER_MS = 30 };
+enum { KILLED = 128 + SIGKILL }; /* as a shell says it */
 
 static double now(void)
 {
@@ -98,7 +103,6 @@ static int canary(const char *path, double budget_s)
     const unsigned char *map = map_file(path, &pages);
     double total = 0, worst = 0, worst_at = 0, start = now();
     unsigned number = 0, late = 0;
-    name_me("canary");
     signal(SIGTERM, on_term);
     for (; !stopping; number++) {
         double took = cycle_s(map, pages, number), over = took - budget_s;
@@ -187,7 +191,6 @@ static int leaker(double mib_per_s, size_t cap_mib, double seconds, const char *
 {
     static struct leak l;
     l = (struct leak){mib_per_s * MIB, seconds, cap_mib * MIB, MAP_PRIVATE};
-    name_me("hog");
     if (!strcmp(kind, "stubborn"))
         signal(SIGTERM, SIG_IGN);
     if (!strcmp(kind, "shared"))
@@ -204,42 +207,90 @@ static int leaker(double mib_per_s, size_t cap_mib, double seconds, const char *
 
 static int herd(int count, size_t cap_mib, double seconds)
 {
-    name_me("hog-parent");
     for (int i = 0; i < count; i++)
         if (fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             leaker(0, cap_mib, seconds, "");
         }
+    name_me("hog-parent");
     int status, killed = 0;
     while (wait(&status) > 0)
         killed += WIFSIGNALED(status);
-    printf("{\"killed\": %d}\n", killed);
+    return killed ? KILLED : 0;
+}
+
+/* All are there before the first of them touches anything, as when each of them forked. */
+static int bomb(int count, double mib, double seconds)
+{
+    double start = now();
+    for (int i = 0; i < count; i++)
+        if (fork() == 0) {
+            size_t bytes = mib * MIB;
+            nap(1 + i * BOMB_STAGGER_MS / 1e3);
+            touch(reserve(bytes, MAP_PRIVATE), bytes);
+            nap(start + seconds - now());
+            exit(0);
+        }
+    while (wait(NULL) > 0)
+        ;
     return 0;
+}
+
+_Noreturn static void wait_for_ever(void)
+{
+    for (;;)
+        pause();
+}
+
+_Noreturn static void ready(void)
+{
+    puts("ready");
+    fflush(stdout);
+    wait_for_ever();
 }
 
 _Noreturn static void hold(size_t mib)
 {
-    name_me("innocent");
     touch(reserve(mib * MIB, MAP_PRIVATE), mib * MIB);
-    puts("ready");
-    fflush(stdout);
-    for (;;)
-        pause();
+    ready();
 }
 
 _Noreturn static void idle(int count)
 {
-    name_me("idle");
     for (int i = 0; i < count; i++)
         if (fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            for (;;)
-                pause();
+            wait_for_ever();
         }
-    puts("ready");
-    fflush(stdout);
-    for (;;)
-        pause();
+    ready();
+}
+
+_Noreturn static void tab(size_t bytes, const char *adj, int done)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (fd < 0 || write(fd, adj, strlen(adj)) < 0)
+        die("oom_score_adj");
+    close(fd);
+    name_me("Web Content");
+    touch(reserve(bytes, MAP_PRIVATE), bytes);
+    close(done);
+    wait_for_ever();
+}
+
+_Noreturn static void tabs(int count, size_t least_mib, size_t most_mib, const char *adj)
+{
+    int done[2];
+    char nothing;
+    if (pipe(done))
+        die("pipe");
+    for (int i = 0; i < count; i++)
+        if (fork() == 0)
+            tab((least_mib + (most_mib - least_mib) * i / (count - 1)) * MIB, adj, done[1]);
+    close(done[1]);
+    if (read(done[0], &nothing, 1)) /* its end, when the last one is done */
+        die("tabs");
+    ready();
 }
 
 int main(int argc, char **argv)
@@ -255,8 +306,12 @@ int main(int argc, char **argv)
         idle(atoi(argv[2]));
     if (!strcmp(what, "leak") && argc >= 5)
         return leaker(atof(argv[2]), atol(argv[3]), atof(argv[4]), argc > 5 ? argv[5] : "");
+    if (!strcmp(what, "tabs") && argc == 6 && atoi(argv[2]) > 1)
+        tabs(atoi(argv[2]), atol(argv[3]), atol(argv[4]), argv[5]);
     if (!strcmp(what, "herd") && argc == 5)
         return herd(atoi(argv[2]), atol(argv[3]), atof(argv[4]));
+    if (!strcmp(what, "bomb") && argc == 5)
+        return bomb(atoi(argv[2]), atof(argv[3]), atof(argv[4]));
     fprintf(stderr, "actors: wrong arguments\n");
     return 2;
 }

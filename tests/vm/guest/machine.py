@@ -1,4 +1,4 @@
-"""Readings of the guest, its session's control groups and its processes. See proc(5), cgroups(7)."""
+"""Readings of the guest and its processes, and its swap. See proc(5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-SESSION = Path("/sys/fs/cgroup/system.slice/session.service")
 SWAP_DRIVE = "/dev/vdc"
 SETTLE_LIMIT_S = 25.0
 PASSING = {"(udev-worker)", "(sd-worker)", "systemctl", "journalctl", "true", "sh", "(direxec)"}
@@ -67,30 +66,6 @@ def footprint(pid: int) -> dict[str, int]:
     return {"rss_kb": int(fields["VmRSS"].split()[0]), "majflt": int(stat[9])}
 
 
-def cgroup(name: str, memory_max: str = "max") -> Path:
-    """A group of the session for one application, as a desktop makes them."""
-    path = SESSION / name
-    if not path.exists():
-        (SESSION / "cgroup.subtree_control").write_text("+memory +pids")
-        path.mkdir()
-    (path / "memory.max").write_text(memory_max)
-    return path
-
-
-def clear_session() -> None:
-    """Ends every application and removes its group."""
-    for group in sorted(SESSION.glob("app-*"), reverse=True):
-        for _ in range(100):
-            pids = (group / "cgroup.procs").read_text().split()
-            for pid in pids:
-                _kill(int(pid))
-            try:
-                group.rmdir()
-                break
-            except OSError:
-                time.sleep(0.1)
-
-
 def swap(on: bool) -> None:
     if on:
         subprocess.run(["mkswap", "-q", SWAP_DRIVE], check=True, capture_output=True)
@@ -127,12 +102,9 @@ def _cpu_ticks() -> tuple[int, int]:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    if pid:
-        _kill(pid, number)
-
-
-def _kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Unless it has gone, or is nobody (0)."""
     try:
-        os.kill(pid, number)
+        if pid:
+            os.kill(pid, number)
     except ProcessLookupError:
         return

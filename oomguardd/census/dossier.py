@@ -1,0 +1,93 @@
+"""A candidate with all that rules and policies ask for: owner, program, arguments, ancestors, cgroup.
+
+Rule of this file: nothing here waits for the process that is looked at, but for a few milliseconds in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from oomguardd.census.programs import Programs
+from oomguardd.kernel.cgroupfs import Cgroups
+from oomguardd.kernel.clock import monotonic_s
+from oomguardd.kernel.process import parent
+from oomguardd.kernel.program import in_our_user_namespace, read_cmdline, read_exe, read_genuine_exe
+from oomguardd.model import Candidate, Memcg
+from oomguardd.runtimes import owner_of
+
+ANCESTORS_MAX = 32
+WAIT_S = 0.005
+"""For what can only be read by waiting, in one choice."""
+EMPTY = frozenset[str]()
+
+
+class Dossier:
+    """Completes candidates. `begin` a choice before each round: within one, what is alike is read once."""
+
+    def __init__(self, proc_fd: int, cgroups: Cgroups | None, programs: Programs | None) -> None:
+        """Without `programs` command lines are read at once, however long that takes: not for the guard."""
+        self._proc_fd = proc_fd
+        self._cgroups = cgroups
+        self._programs = programs
+        self._parents: dict[int, tuple[int, str] | None] = {}
+        self._memcgs: dict[str, Memcg | None] = {}
+        self._wait_until_s = 0.0
+
+    def begin(self) -> None:
+        """A new choice: the world may have changed."""
+        self._parents.clear()
+        self._memcgs.clear()
+        self._wait_until_s = monotonic_s() + WAIT_S
+
+    def complete(self, c: Candidate, needs: frozenset[str] = EMPTY) -> Candidate:
+        """`needs`: exe, cmdline, ancestors, memcg, as a PolicySet says."""
+        found: dict[str, Any] = {"owner": owner_of(c.cgroup)}
+        if "exe" in needs:
+            found["exe"] = self._exe(c)
+        if "cmdline" in needs:
+            found["cmdline"] = self._cmdline(c)
+        if "ancestors" in needs:
+            found["ancestors"] = self._ancestors(c.ppid)
+        if "memcg" in needs and self._cgroups is not None:
+            found["memcg"] = _once(self._memcgs, c.cgroup, self._cgroups.memcg)
+        return replace(c, **found)
+
+    def _exe(self, c: Candidate) -> str | None:
+        """Whoever may make a user namespace can put a program of theirs at any path in it: that of such a
+        process has to be proved."""
+        if c.uid == 0 or in_our_user_namespace(self._proc_fd, c.pid):
+            return read_exe(self._proc_fd, c.pid)
+        if self._programs is None:
+            return read_genuine_exe(self._proc_fd, c.pid)
+        return self._programs.get(c, self._patience()).exe
+
+    def _cmdline(self, c: Candidate) -> str | None:
+        if self._programs is None:
+            return read_cmdline(self._proc_fd, c.pid)
+        return self._programs.get(c, self._patience()).cmdline
+
+    def _patience(self) -> float:
+        return max(0.0, self._wait_until_s - monotonic_s())
+
+    def _ancestors(self, ppid: int) -> tuple[str, ...]:
+        names: list[str] = []
+        seen: set[int] = set()
+        while ppid > 0 and ppid not in seen and len(names) < ANCESTORS_MAX:
+            seen.add(ppid)
+            found = _once(self._parents, ppid, self._parent)
+            if found is None:
+                break
+            ppid, name = found
+            names.append(name)
+        return tuple(names)
+
+    def _parent(self, pid: int) -> tuple[int, str] | None:
+        return parent(self._proc_fd, pid)
+
+
+def _once(known: dict[Any, Any], key: Any, read: Callable[[Any], Any]) -> Any:
+    if key not in known:
+        known[key] = read(key)
+    return known[key]

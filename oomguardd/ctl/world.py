@@ -1,0 +1,85 @@
+"""Everybody at one moment, judged: what a guard with this configuration would decide.
+
+Rule of this file: pure. The same code judges the running machine (look.py) and a recorded one (replay.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from oomguardd.engine.select import Limits, judge, spare
+from oomguardd.model import Candidate, Totals, Verdict, Weighed
+from oomguardd.policies.base import Scene
+from oomguardd.policies.set import PolicySet
+from oomguardd.sections import Config
+
+GUARD_NAME = "oomguardd"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All processes, and the verdict on them."""
+
+    processes: tuple[Candidate, ...]
+    """Without kernel threads."""
+    kernel_threads: int
+    limits: Limits
+    verdict: Verdict
+    """Its runners-up are all others that could be killed."""
+    exempt: tuple[tuple[Candidate, str], ...]
+    """Who will not be killed and why, the biggest first."""
+
+    @property
+    def totals(self) -> Totals:
+        return self.verdict.totals
+
+    @property
+    def ranked(self) -> tuple[Weighed, ...]:
+        """Those that could be killed, worst first."""
+        victim = self.verdict.victim
+        return () if victim is None else (victim, *self.verdict.runners_up)
+
+    def too_small(self, c: Candidate) -> bool:
+        """Whether its size is the only reason for which it is exempt."""
+        anyhow = self.limits._replace(smallest_bytes=0)
+        return c.held_bytes < self.limits.smallest_bytes and spare(c, anyhow, Scene(self.totals)) is None
+
+
+def limits_of(
+    config: Config,
+    policies: PolicySet,
+    totals: Totals,
+    untouchable: Collection[int],
+    inside: bool,
+    only_uid: int | None = None,
+    passed_over: Collection[tuple[int, int]] = (),
+) -> Limits:
+    """As the guard has them. `policies` are those of `config`, compiled once."""
+    smallest = config.select.smallest_victim.of_bytes(totals.ram_bytes + totals.swap_bytes)
+    cap = config.select.oom_score_adj_cap
+    return Limits(cap, smallest, untouchable, passed_over, inside, only_uid, policies)
+
+
+def view(processes: Sequence[Candidate], kernel_threads: int, totals: Totals, limits: Limits) -> World:
+    """Judges them all, where the guard reads only as many as it needs to be sure."""
+    verdict = judge(processes, totals, limits, len(processes))
+    by_pid = {c.pid: c for c in processes}
+    exempt = tuple((by_pid[spared.pid], spared.why) for spared in verdict.spared)
+    return World(tuple(processes), kernel_threads, limits, verdict, exempt)
+
+
+def guards_among(processes: Sequence[Candidate], own_uid: int) -> tuple[Candidate, ...]:
+    """Running guards. Anybody may call a process like that, so only root's and our own count."""
+    return tuple(c for c in processes if c.comm == GUARD_NAME and c.uid in (0, own_uid))
+
+
+def ancestors_of(pids: Collection[int], processes: Sequence[Candidate]) -> frozenset[int]:
+    """These and those they descend from."""
+    parents = {c.pid: c.ppid for c in processes}
+    found: set[int] = set()
+    for pid in pids:
+        while pid > 0 and pid not in found:
+            found.add(pid)
+            pid = parents.get(pid, 0)
+    return frozenset(found)
