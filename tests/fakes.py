@@ -260,8 +260,8 @@ class FakeProc:
 class FakeCgroups:
     """A cgroup tree of real files below `root`, to be opened with `find_cgroups(str(root))`.
 
-    Nothing happens by itself: who writes cgroup.kill kills nobody, and cgroup.events says what `add` was told.
-    v1 has the processes in memory/ and freezer/.
+    Nothing happens by itself: who writes cgroup.kill kills nobody, and cgroup.events says what `add` was
+    told. v1 has the processes in memory/ and freezer/.
     """
 
     def __init__(self, root: Path, version: int = 2) -> None:

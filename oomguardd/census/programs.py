@@ -1,7 +1,7 @@
 """What can only be read by waiting: command lines, and programs whose path needs proof.
 
-Rule of this file: whoever asks never waits for the process that is read. Reading happens in threads of our own,
-ahead of need; one that is stuck on a process (its mmap_lock, its file system) leaves the others free.
+Rule of this file: whoever asks never waits for the process that is read. Reading happens in threads of our
+own, ahead of need; one that is stuck on a process (its mmap_lock, its file system) leaves the others free.
 """
 
 from __future__ import annotations

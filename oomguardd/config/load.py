@@ -103,7 +103,8 @@ def _warnings(config: Config, doubts: Iterable[Finding]) -> tuple[str, ...]:
 
 
 def _located(config: Config, key: str, text: str) -> Problem:
-    """The problem in the file that set the key, or the nearest one around it: rule.a.match of rule.a.match.exe."""
+    """The problem in the file that set the key, or the nearest one around it: rule.a.match of
+    rule.a.match.exe."""
     around = key
     while around not in config.origins and "." in around:
         around = around.rpartition(".")[0]

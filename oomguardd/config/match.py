@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from oomguardd.config.comparisons import parse_age, parse_range
 from oomguardd.config.tables import WrongKeys
+from oomguardd.policies.clauses import key_of
 from oomguardd.policies.pattern import compile_glob, compile_regex
 from oomguardd.rules import MATCH_KEYS, REGEX_ENDING, Clause, Kind, MatchKey
 from oomguardd.settings import nearest, toml_scalar_text, toml_string, type_name
@@ -60,16 +61,11 @@ def parse_match(raw: object, accounts: Accounts) -> Match:
             clause, odd = _parse_clause(key, value, accounts)
             clauses.append(clause)
             doubts += [(key, text) for text in odd]
-        except ValueError as error:
+        except ValueError as error:  # noqa: PERF203  # all that is wrong is told at once
             wrong.append((key, str(error)))
     if wrong:
         raise WrongKeys(wrong)
     return Match(tuple(clauses), tuple(doubts))
-
-
-def key_of(clause: Clause) -> str:
-    """Its key as it is written in a file."""
-    return f"{clause.key}{REGEX_ENDING}" if clause.regex else clause.key
 
 
 def toml_match(clauses: tuple[Clause, ...]) -> str:
@@ -123,7 +119,8 @@ def _oddity(key: str, glob: str) -> str:
     """Why a glob is hardly meant as it is written; empty if nothing is odd about it."""
     inner = glob[1:-1]
     if len(glob) > 2 and glob[0] == glob[-1] and glob[0] in "\"'":
-        return f"{quote(glob)} is in quotes twice, and the inner ones have to match, too (write {quote(inner)})"
+        remedy = f"write {quote(inner)}"
+        return f"{quote(glob)} is in quotes twice, and the inner ones have to match, too ({remedy})"
     before, dots, _ = glob.partition(".*")
     versioned = before[-1:].isdigit()  # python3.*
     if glob[0] == "^" or glob[-1] == "$" or (dots and not versioned):
@@ -190,7 +187,7 @@ def _each(raw: object, parse: Callable[[object], T]) -> tuple[T, ...]:
     for item in items:
         try:
             found.append(parse(item))
-        except ValueError as error:
+        except ValueError as error:  # noqa: PERF203  # all that is wrong is told at once
             wrong.append(str(error))
     if wrong:
         raise ValueError("; ".join(wrong))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from oomguardd.rules import MATCH_KEYS, Clause, Kind, Protect, Rule
 from oomguardd.settings import toml_string
 
+
 def never_matches(rule: Rule) -> tuple[str, str] | None:
     return None
 

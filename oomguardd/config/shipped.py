@@ -123,7 +123,7 @@ def render_default(signals: Iterable[Signal] = ()) -> str:
 
 
 def _rule_blocks() -> Iterator[str]:
-    name = _hanging("name", "For messages, and for changing it in a later file. Without one: rule-1, rule-2...")
+    name = _hanging("name", "For messages, and to change it in a later file. Without one: rule-1, rule-2...")
     match = _hanging("match", "Which processes it is about: a table of the keys below.")
     yield _RULES_HEAD + name + match + "".join(map(_setting_note, RULE_SETTINGS.values()))
     yield _MATCH_HEAD + "".join(_match_notes())

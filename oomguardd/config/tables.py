@@ -104,7 +104,7 @@ class TableReader:
                     check_name(raw)
                 else:
                     draft.values[key] = self.parse(key, raw)
-            except WrongKeys as error:
+            except WrongKeys as error:  # noqa: PERF203  # all that is wrong is told at once
                 for inner, text in error.found:
                     self.problem(draft, f"{key}.{inner}", text)
             except ValueError as error:

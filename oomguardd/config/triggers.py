@@ -48,6 +48,7 @@ reclaim_scan_rate = ">1M/s"
 """
 """The one place for the built-in thresholds: parsed at each load, and copied into the shipped file."""
 
+
 @dataclass(frozen=True, slots=True)
 class TriggerSettings:
     """What a trigger says besides its conditions."""

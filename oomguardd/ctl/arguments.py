@@ -20,6 +20,13 @@ def count(text: str) -> int:
     return int(text[:9])
 
 
+def pid(text: str) -> int:
+    """The number of a process."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:10]) < 1 << 31 and len(text) <= 10):
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is no process id (write a number such as 4711)')
+    return int(text)
+
+
 def seconds(least_s: float, most_s: float) -> Callable[[str], float]:
     """A parser of a time: "2", "1.5s", "200ms", "10m"."""
 

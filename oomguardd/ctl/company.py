@@ -1,7 +1,7 @@
 """Who would die together with a victim, out of everybody that was read.
 
-Rule of this file: pure. The guard asks the kernel again at that moment (census/muster.py); here it is what was
-seen. That some share the victim's memory without being its threads is not seen.
+Rule of this file: pure. The guard asks the kernel again at that moment (census/muster.py); here it is what
+was seen. That some share the victim's memory without being its threads is not seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Looks at everybody: every process of the machine is read in full and judged.
 
-Rule of this file: nothing is taken for granted about who runs this. What an ordinary user cannot see is left out,
-and said.
+Rule of this file: nothing is taken for granted about who runs this. What an ordinary user cannot see is left
+out, and said.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from oomguardd.census.dossier import Dossier
 from oomguardd.ctl.past import Pasts
 from oomguardd.ctl.senses import Senses
 from oomguardd.ctl.world import World, ancestors_of, guards_among, limits_of, view
+from oomguardd.engine.words import counted
 from oomguardd.kernel.cgroupfs import find_cgroups
 from oomguardd.kernel.clock import boottime_s, monotonic_s
 from oomguardd.kernel.files import open_dir
@@ -31,8 +32,8 @@ class Crowd(NamedTuple):
 
 
 class Looker:
-    """Looks as often as it is asked, and remembers who has held memory for how long. OSError where /proc cannot
-    be read."""
+    """Looks as often as it is asked, and remembers who has held memory for how long. OSError where /proc
+    cannot be read."""
 
     def __init__(self) -> None:
         self.proc_fd = open_dir("/proc")
@@ -40,8 +41,8 @@ class Looker:
         self._pasts = Pasts()
 
     def crowd(self, needs: Collection[str], least_bytes: int = 0) -> Crowd:
-        """Every process but this one. What is beyond `needs` is not read; who holds less than `least_bytes` is
-        left out."""
+        """Every process but this one. What is beyond `needs` is not read; who holds less than `least_bytes`
+        is left out."""
         self._dossier.begin()
         now_boot_s, own = boottime_s(), os.getpid()
         found: list[Candidate] = []
@@ -55,6 +56,10 @@ class Looker:
             elif c.held_bytes >= least_bytes:
                 found.append(self._dossier.complete(c, frozenset(needs)))
         return Crowd(tuple(self._pasts.added(found, monotonic_s())), kernel_threads)
+
+    def complete(self, c: Candidate, needs: Collection[str]) -> Candidate:
+        """With more read of it."""
+        return self._dossier.complete(c, frozenset(needs))
 
 
 def look_around(
@@ -85,7 +90,7 @@ def blind_spots(world: World, proc_fd: int) -> list[str]:
     hidden = sum(1 for c in world.processes if c.exe is None)
     if "exe" in world.limits.policies.needs and hidden:
         said.append(
-            f"the programs (exe) of {hidden} processes could not be read, and rules on them do not match:"
-            " run this as root"
+            f"the programs (exe) of {counted(hidden, 'process')} could not be read, and what asks for them does"
+            f" not match{': run this as root' if os.geteuid() else ''}"
         )
     return said

@@ -124,7 +124,7 @@ VERB = Verb(
     "rank",
     "the processes that could be killed now, worst first, with every term of their points",
     "Points are thousandths of RAM and swap: memory of each kind, oom_score_adj, and what policies and rules"
-    " add or take. The first one is who would be killed now. Exempt are those who would not be killed at all.",
+    " add or take. The first one is who would be killed now. Exempt are those who would not be at all.",
     add_arguments,
     run,
 )

@@ -145,7 +145,7 @@ def _report(
     console.say(f"{args.file}: {moments} in {lasted}{end}, {size(size_bytes)}")
     if args.redact:
         console.say(
-            "left out: arguments of commands, names of users (uid 1000 and above) and homes, this host's name;"
+            "left out: arguments of commands, names of users (uid 1000 and above) and homes, the host's name;"
             " names of programs and cgroups are still in it"
         )
 

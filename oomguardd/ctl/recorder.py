@@ -1,4 +1,4 @@
-"""Writes a recording: one line after the other into a file that appears under its name when it is complete."""
+"""Writes a recording: line after line, into a file that appears under its name when it is complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Sink(Protocol):
 
 
 class Writer:
-    """Lines into a new file of mode 0600, compressed if its name ends in .gz. Trouble if it cannot be made."""
+    """Lines into a new file of mode 0600, compressed if its name ends in .gz. Trouble if it cannot be."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -13,7 +13,7 @@ assumed in one place each:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from oomguardd.ctl.company import party_of
 from oomguardd.ctl.past import Pasts
@@ -80,6 +80,11 @@ class Replay:
         moment = Moment(now_s, sample, assessment, self._tell(assessment.level, now_s), events)
         self._count(moment)
         return moment
+
+    def unread(self, signals: Collection[str]) -> set[str]:
+        """What triggers ask for and is not among these."""
+        wanted = {c.signal for trigger in self._config.triggers for c in trigger.conditions}
+        return wanted - set(signals)
 
     def _assess(self, sample: Sample, now_s: float) -> Assessment:
         return assess(self._config.triggers, sample, self._total_of, self._since, now_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from oomguardd.engine.select import Limits, judge, spare
+from oomguardd.engine.select import Limits, judge, spare, weigh
 from oomguardd.model import Candidate, Totals, Verdict, Weighed
 from oomguardd.policies.base import Scene
 from oomguardd.policies.set import PolicySet
@@ -35,10 +35,22 @@ class World:
         return self.verdict.totals
 
     @property
+    def scene(self) -> Scene:
+        """What policies may ask for besides a process."""
+        held: dict[int, int] = {}
+        for c in self.processes:
+            held[c.uid] = held.get(c.uid, 0) + c.held_bytes
+        return Scene(self.totals, held)
+
+    @property
     def ranked(self) -> tuple[Weighed, ...]:
         """Those that could be killed, worst first."""
         victim = self.verdict.victim
         return () if victim is None else (victim, *self.verdict.runners_up)
+
+    def weigh(self, c: Candidate) -> Weighed:
+        """The points that it has, or would have if it were not exempt."""
+        return weigh(c, self.totals, self.limits, self.scene)
 
     def too_small(self, c: Candidate) -> bool:
         """Whether its size is the only reason for which it is exempt."""

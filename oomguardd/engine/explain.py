@@ -73,6 +73,24 @@ def _missing(record: Fields, signals: Signals) -> list[str]:
     return lines
 
 
+_ADJUSTED = {
+    "protected": "protected from the kernel's OOM killer, as {name} says",
+    "restored": "given back their own oom_score_adj, since {name} does not hold for them any more",
+    "not inherited": "not left with what they inherited from a process that {name} protects",
+}
+
+
+def _adjusted(record: Fields, signals: Signals) -> list[str]:
+    words = _ADJUSTED.get(record.text("what"), f"adjusted ({record.text('what')}) by {{name}}")
+    dry = "dry run: would have been " if record.flag("dry_run") else ""
+    each = [item for item in record.each("processes") if isinstance(item, (list, tuple)) and len(item) == 4]
+    names = [f"{safe(comm)}[{safe(pid)}] {safe(was)} -> {safe(now)}" for pid, comm, was, now in each]
+    more = (record.number("count") or 0) - len(names)
+    name = f"[[protect]] {record.text('protect')}"
+    said = f"{counted(record.number('count'), 'process')} {dry}{words.replace('{name}', name)}"
+    return [f"{said}: {', '.join(names)}" + (f" and {more:.0f} more" if more > 0 else "")]
+
+
 def _armed(record: Fields, signals: Signals) -> list[str]:
     locked = "locked in memory" if record.flag("locked") else "not locked in memory"
     priority = "realtime priority" if record.flag("realtime") else "ordinary priority"
@@ -243,6 +261,7 @@ def _unknown(record: Fields, signals: Signals) -> list[str]:
 _WRITERS: dict[str, Callable[[Fields, Signals], list[str]]] = {
     "started": _started,
     "missing": _missing,
+    "adjusted": _adjusted,
     "armed": _armed,
     "level": _level,
     "state": _state,

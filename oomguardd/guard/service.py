@@ -13,31 +13,25 @@ import signal
 from collections.abc import Mapping
 
 from oomguardd import __version__
-from oomguardd.census.dossier import Dossier
-from oomguardd.census.muster import Muster
-from oomguardd.census.programs import Programs
 from oomguardd.guard import abilities, harden, records
 from oomguardd.guard.actuator import Actuator
 from oomguardd.guard.child import ReporterChild
 from oomguardd.guard.errors import StartError
 from oomguardd.guard.harden import Missing
 from oomguardd.guard.loop import Guard
-from oomguardd.guard.options import Options, make_watch, orders_of
+from oomguardd.guard.options import Options, make_watch
 from oomguardd.guard.outbox import Outbox, listen, reporter_uids
+from oomguardd.guard.parts import Parts
 from oomguardd.guard.rehearse import rehearse, warm_up
 from oomguardd.guard.reloads import Reloads
-from oomguardd.guard.scout import Scout
 from oomguardd.guard.shield import EVERY_S, Shield
-from oomguardd.guard.strike import Striker
 from oomguardd.guard.wake import PressureWaker
 from oomguardd.guard.warden import Warden
-from oomguardd.guard.watch import Watch
-from oomguardd.kernel.cgroupfs import find_cgroups
 from oomguardd.kernel.clock import monotonic_s
 from oomguardd.kernel.files import SensorError, open_dir
 from oomguardd.kernel.notify import Notifier, listen_fds, watchdog_interval_s
 from oomguardd.kernel.pressure import open_trigger
-from oomguardd.kernel.process import own_ancestors, resident_pages
+from oomguardd.kernel.process import resident_pages
 from oomguardd.model import PAGE_BYTES, Level, Trigger
 from oomguardd.sections import Config
 
@@ -90,10 +84,9 @@ class Service:
         self._waker: PressureWaker | None = None
         self._child: ReporterChild | None = None
         self._reloads: Reloads | None = None
+        self._told: set[str] = set()
         self._shield: Shield | None = None
-        self._cgroups = find_cgroups()
-        self._programs = Programs(self._proc_fd)
-        self._muster = Muster(self._proc_fd, self._cgroups, self._dossier())
+        self._parts = Parts(self._proc_fd, self.outbox)
 
     async def start(self) -> None:
         """Builds, rehearses, arms and starts to tick."""
@@ -101,18 +94,8 @@ class Service:
         loop.set_exception_handler(self._callback_failed)
         self._tell_start()
         watch = make_watch(config, self._fault)
-        striker = self._make_striker(watch)
-        self._guard = Guard(
-            config,
-            watch,
-            striker,
-            self.outbox,
-            self._warden,
-            self._notifier,
-            lambda: own_ancestors(self._proc_fd),
-            None if abilities.may_signal_all(self._proc_fd) else os.geteuid(),
-            bool(watch.domain.cgroup),
-        )
+        striker = self._parts.striker(config, watch, self._wake, self._alive)
+        self._guard = self._parts.guard(config, watch, striker, self._warden, self._notifier)
         self._reloads = Reloads(loop, self.options, self._guard, self.outbox, self._notifier, self._retuned)
         if self._watchdog_s is not None:
             self._guard.longest_s = max(self._watchdog_s / 2, config.pace.fastest_s)
@@ -125,10 +108,10 @@ class Service:
         psi_source = self._arm_psi(self._pressure_file(watch.domain.cgroup))
         for missing in (*abilities.missing(self._proc_fd, watch.totals()), *_of_sensors(watch.missing)):
             self._tell_missing(missing)
-        few = harden.raise_descriptor_limit(self._proc_fd, config.kill.max_processes)
-        if few is not None:
-            self._tell_missing(few)
-        failed = await rehearse(self._proc_fd, watch, striker.orders, config.select.runners_up, self._muster)
+        self._raise_descriptor_limit()
+        failed = await rehearse(
+            self._proc_fd, watch, striker.orders, config.select.runners_up, self._parts.muster
+        )
         if failed and not config.guard.dry_run:
             raise StartError(f"the rehearsal failed: {failed}")
         # Not before the rehearsal: it forks, and this starts a thread.
@@ -137,36 +120,10 @@ class Service:
         processes = warm_up(striker.scout, watch, self._guard.limits())
         self._arm(watch.speeds.fill, psi_source, processes)
         self._guard.start(loop)
-        self._shield = Shield(
-            self._proc_fd,
-            self._dossier(),
-            self.outbox,
-            os.path.join(os.path.dirname(self._socket), "protected.json"),
-            config.guard.dry_run,
-        )
+        self._shield = self._parts.shield(os.path.dirname(self._socket), config.guard.dry_run)
         self._retuned()
         self._mind_shield()
         self._notifier.send("READY=1", f"STATUS=armed, watching {processes} processes")
-
-    def _make_striker(self, watch: Watch) -> Striker:
-        config, select = self._config, self._config.select
-        scout = Scout(
-            self._proc_fd, select.shortlist, select.runners_up, (), self._alive, self._dossier(), select.swarm
-        )
-        return Striker(
-            watch.domain.name,
-            self._proc_fd,
-            scout,
-            self.outbox,
-            watch.look,
-            self._wake,
-            orders_of(config),
-            muster=self._muster,
-        )
-
-    def _dossier(self) -> Dossier:
-        """One of its own for each who asks in rounds."""
-        return Dossier(self._proc_fd, self._cgroups, self._programs)
 
     def stop(self) -> None:
         """Lets everything go; what no reporter has confirmed goes to standard error."""
@@ -182,7 +139,7 @@ class Service:
             self._reloads.close()
         if self._shield is not None:
             self._shield.close()
-        self._programs.close()
+        self._parts.close()
         if self._child is not None:
             self._child.stop(FAREWELL_S)
             self.outbox.hear_all()
@@ -269,10 +226,19 @@ class Service:
         """What else a configuration changes."""
         if self._guard is None:
             return
-        if {"cmdline", "exe"} & self._guard.policies.needs:
-            self._programs.start()
+        if {"cmdline", "exe"} & self._guard.policies.rules.needs:
+            self._parts.programs.start()
+        self._raise_descriptor_limit()
         if self._shield is not None:
             self._shield.retune(self._guard.config.protects)
+
+    def _raise_descriptor_limit(self) -> None:
+        """One for each of those who are killed together."""
+        config = self._config if self._guard is None else self._guard.config
+        few = harden.raise_descriptor_limit(self._proc_fd, config.kill.max_processes)
+        if few is not None and few.what not in self._told:
+            self._told.add(few.what)
+            self._tell_missing(few)
 
     def _mind_shield(self) -> None:
         """Not by ticks: these are far apart on a calm machine, and have better things to do on another."""

@@ -1,5 +1,5 @@
-"""What cgroups say about their memory: systemd's ManagedOOMPreference=, memory.min, memory.low, memory.high. See
-systemd.resource-control(5), systemd-oomd.service(8), Documentation/admin-guide/cgroup-v2.rst.
+"""What cgroups say about their memory: systemd's ManagedOOMPreference=, memory.min, memory.low, memory.high.
+See systemd.resource-control(5), systemd-oomd.service(8), Documentation/admin-guide/cgroup-v2.rst.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _ROOT = 0
 
 @dataclass(frozen=True, slots=True)
 class CgroupPolicy(SwitchedPolicy):
-    """Listens to what is set for units and other cgroups (v2): ManagedOOMPreference=omit exempts and avoid takes
-    300 points off, if root has set it; memory that MemoryMin= or MemoryLow= protects does not count; what is over
-    MemoryHigh= goes earlier. A preference that a user has set for a unit of theirs only decides between
-    processes of that user.
+    """Listens to what is set for units and other cgroups (v2): ManagedOOMPreference=omit exempts and avoid
+    takes 300 points off, if root has set it; memory that MemoryMin= or MemoryLow= protects does not count;
+    what is over MemoryHigh= goes earlier. A preference that a user has set for a unit of theirs only decides
+    between processes of that user.
     """
 
     high_points: float = setting(

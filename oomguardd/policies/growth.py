@@ -13,15 +13,15 @@ from oomguardd.units import format_bytes, parse_duration_s, parse_percent
 
 @dataclass(frozen=True, slots=True)
 class GrowthPolicy(SwitchedPolicy):
-    """Memory that a process has held for a while, and that does not grow, counts less than what was taken lately:
-    a database of a stable size lives, and the leak beside it goes, even while it is still the smaller one.
+    """Memory that a process has held for a while, and that does not grow, counts less than what was taken
+    lately: a database of a stable size lives, and the leak beside it goes, even while it is still smaller.
     """
 
     share_pct: float = setting(
         "90%",
         parse_percent,
-        "So much of what has been held for a while does not count. Some of it always does: among those that do"
-        " not grow, the largest still goes first.",
+        "So much of what has been held for a while does not count. Some of it always does: among those that"
+        " do not grow, the largest still goes first.",
         high="95%",
     )
     horizon_s: float = setting(

@@ -13,15 +13,15 @@ from oomguardd.settings import setting
 from oomguardd.units import choice, format_bytes
 
 _BURSTABLE_ADJ = range(2, 1000)
-"""What a Burstable container gets, the smallest only from old kubelets: 1000 less the thousandths of the node's
-memory that it has requested. One of a node-critical pod has less, and says nothing about a request."""
+"""What a Burstable container gets, the smallest only from old kubelets: 1000 less the thousandths of the
+node's memory that it has requested. One of a node-critical pod has less, and says nothing about a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesPolicy(SwitchedPolicy):
-    """Ranks pods as the kubelet's eviction does: BestEffort goes first, then Burstable by how far it is over what
-    it has requested, Guaranteed goes last. What a container has requested is told by the oom_score_adj that the
-    kubelet has given it.
+    """Ranks pods as the kubelet's eviction does: BestEffort goes first, then Burstable by how far it is over
+    what it has requested, Guaranteed goes last. What a container has requested is told by the oom_score_adj
+    that the kubelet has given it.
     """
 
     besteffort_points: float = setting(
@@ -68,8 +68,8 @@ class KubernetesPolicy(SwitchedPolicy):
 
     def _burstable(self, c: Candidate, scene: Scene) -> Adjustment | None:
         requested = (1000 - c.oom_score_adj) * scene.totals.ram_bytes // 1000
-        # A share, and not the bytes over the request: what is taken off here must not grow with the memory, as
-        # other policies take theirs off the same memory.
+        # A share, and not the bytes over the request: what is taken off here must not grow with the memory,
+        # as other policies take theirs off the same memory.
         over = max(0.0, 1 - requested / max(1, c.held_bytes))
         points = self.besteffort_points * over + self.requested_points * (1 - over)
         where = f"{over:.0%} of it over" if over else "within"

@@ -1,7 +1,7 @@
 """The processes that keep a machine reachable and in one piece.
 
-Rule of this file: nobody gets onto the list by a name of their choice. A program counts by the path that it was
-started from, below directories that only root writes to, and by who runs it.
+Rule of this file: nobody gets onto the list by a name of their choice. A program counts by the path that it
+was started from, below directories that only root writes to, and by who runs it.
 """
 
 from __future__ import annotations
@@ -206,14 +206,15 @@ _OF_ANYBODY = _exact_and_beginnings(tuple(row for row in ROWS if row.anybody))
 @dataclass(frozen=True, slots=True)
 class ProtectPolicy(SwitchedPolicy):
     """Exempts what keeps the machine reachable: systemd and its services, logins and remote logins with their
-    shells, the message bus, the network, display server, compositor and display manager, managers of containers
-    and of clusters. `oomguardctl check --protected` prints the list and whom it covers now.
+    shells, the message bus, the network, display server, compositor and display manager, managers of
+    containers and of clusters. `oomguardctl check --protected` prints the list and whom it covers now.
     """
 
     up_to_pct: float = setting(
         "25%",
         parse_percent,
-        "Such a process that holds more than this share of RAM and swap is not exempt: then it is the problem.",
+        "Such a process that holds more than this share of RAM and swap is not exempt: then it is the"
+        " problem.",
         high="100%",
     )
     name = "protect"

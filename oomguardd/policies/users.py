@@ -23,8 +23,8 @@ class UsersPolicy(SwitchedPolicy):
     points: float = setting(
         "200.0",
         float,
-        "Added to the processes of a user all of whose memory is over an equal share; in proportion where only a"
-        " part of it is.",
+        "Added to the processes of a user all of whose memory is over an equal share; in proportion where"
+        " only a part of it is.",
         low="0",
         high="1000",
     )

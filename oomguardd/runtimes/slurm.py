@@ -2,7 +2,8 @@
 
 v1: /slurm[_<node>]/uid_<uid>/job_<job>/step_<step>/task_<task>
 v2: /system.slice/[<node>_]slurmstepd.scope/job_<job>/step_<step>/user/task_<task>, where
-step_<step>/slurm has the daemons of the step, and the scope's own system/ what keeps the scope: both are the node's.
+step_<step>/slurm has the daemons of the step, and the scope's own system/ what keeps the scope: both are the
+node's.
 """
 
 from __future__ import annotations

@@ -155,7 +155,12 @@ def test_a_wrong_value_is_told_even_if_a_later_file_overrides_it(tmp_path: Path)
         ("dry_run = true", "dry_run: outside of its section (write it below [guard])"),
         ("[log]\ngrace = '5s'", "log.grace: no such setting (it belongs to [kill])"),
         ("[log]\nzzzzz = 1", "log.zzzzz: no such setting (there are level, state_interval)"),
-        ("[zzzzzzz]", "zzzzzzz: no such section (there are guard, pace, select, kill, log and trigger)"),
+        (
+            "[zzzzzzz]",
+            "zzzzzzz: no such section"
+            " (there are guard, pace, select, kill, log, policy, trigger, rule and protect)",
+        ),
+        ("[rules]", 'rules: no such section (did you mean "rule"?)'),
         ("[[triger]]", 'triger: no such section (did you mean "trigger"?)'),
         ("kill = 5", "kill: a number instead of a section (write [kill] and its keys below)"),
         ("[[kill]]", "kill: a list instead of a section (write [kill] and its keys below)"),

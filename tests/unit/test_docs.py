@@ -150,7 +150,7 @@ def test_options_in_the_readme_are_those_of_the_program() -> None:
 
 def test_console_scripts_can_be_called_as_installed() -> None:
     scripts = toml_loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"oomguardd", "oomguardd-reporter"}
+    assert set(scripts) == {"oomguardd", "oomguardd-reporter", "oomguardctl"}
     for name, target in scripts.items():
         module, _, function = target.partition(":")
         program = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .batch import Result
 
 
-def hold_badness(check: Result) -> None:
+def assert_badness(check: Result) -> None:
     """Our badness is the kernel's, with nothing of what makes it difficult missing."""
     assert check["wrong"] == 0, check["rows"]
     assert check["exact"] >= 0.9 * check["compared"], check["rows"]
@@ -14,7 +14,7 @@ def hold_badness(check: Result) -> None:
     assert check["zombie_leaders"] > 0, check
 
 
-def hold_result(result: Result) -> None:
+def assert_result(result: Result) -> None:
     """Exactly those died who had to, by this daemon, which outlived them; the canary answered."""
     log = "\n".join(result["log"])
     facts = {key: value for key, value in result.items() if key != "log"}

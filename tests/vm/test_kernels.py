@@ -12,7 +12,7 @@ import pytest
 
 from . import image
 from .batch import Batch
-from .checks import hold_badness, hold_result
+from .checks import assert_badness, assert_result
 from .conftest import Running
 from .guest.scenarios import pairs
 
@@ -29,9 +29,9 @@ def running(request: pytest.FixtureRequest, start_batch: Callable[[Batch], Runni
 
 @pytest.mark.skipif(not OURS, reason="compares oomguardd's own badness")
 def test_badness_is_the_kernels(running: Running) -> None:
-    hold_badness(running.result("badness"))
+    assert_badness(running.result("badness"))
 
 
 @pytest.mark.parametrize("scenario", SHORT)
 def test_scenario(running: Running, scenario: str) -> None:
-    hold_result(running.result(scenario, DAEMON))
+    assert_result(running.result(scenario, DAEMON))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from .batch import Batch
-from .checks import hold_badness, hold_result
+from .checks import assert_badness, assert_result
 from .conftest import Running, asked
 from .guest.scenarios import SCENARIOS, pairs
 from .table import stall_s
@@ -34,14 +34,14 @@ def running(request: pytest.FixtureRequest, start_batch: Callable[[Batch], Runni
 
 @pytest.mark.skipif(not OURS, reason="compares oomguardd's own badness")
 def test_badness_is_the_kernels(running: Running) -> None:
-    hold_badness(running.result("badness"))
+    assert_badness(running.result("badness"))
 
 
 @pytest.mark.parametrize("scenario", [scenario.name for scenario, _ in RUNS])
 def test_scenario(running: Running, scenario: str) -> None:
     result = running.result(scenario, DAEMON)
     log = "\n".join(result["log"])
-    hold_result(result)
+    assert_result(result)
     stall = stall_s(result)
     assert stall is not None
     assert stall <= STALL_LIMIT_S, f"stalled for {stall} s: {result['canary']}\n{log}"
