@@ -77,7 +77,7 @@ class SectionReader:
             return self._unknown_policy(name.removeprefix(f"{POLICY}."))
         top = [section for section in self._sections if not section.startswith(f"{POLICY}.")]
         section = self._section_with(name)
-        near = nearest(name, [*top, POLICY, *NAMED_TABLES])
+        near = POLICY if name == "policies" else nearest(name, [*top, POLICY, *NAMED_TABLES])
         if name in self._policies():
             return f"no such section (write it as [{POLICY}.{name}])"
         if section:

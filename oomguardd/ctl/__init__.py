@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from oomguardd.ctl import check, explain, rank, record
+from oomguardd.ctl import check, explain, rank, record, simulate
 
-VERBS = (rank.VERB, explain.VERB, check.VERB, record.VERB)
+VERBS = (rank.VERB, explain.VERB, check.VERB, record.VERB, simulate.VERB)

@@ -1,4 +1,4 @@
-"""What a configuration means for the processes of this moment: whom each rule matches, whom each policy speaks of.
+"""What a configuration means for the processes of this moment: whom rules match, of whom policies speak.
 
 Rule of this file: pure.
 """

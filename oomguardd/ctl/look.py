@@ -87,10 +87,10 @@ def blind_spots(world: World, proc_fd: int) -> list[str]:
         os.stat("1", dir_fd=proc_fd)
     except OSError:
         said.append("/proc shows this user only their own processes (hidepid): the others are missing here")
-    hidden = sum(1 for c in world.processes if c.exe is None)
+    hidden = sum(1 for w in world.ranked if w.candidate.exe is None)
     if "exe" in world.limits.policies.needs and hidden:
         said.append(
-            f"the programs (exe) of {counted(hidden, 'process')} could not be read, and what asks for them does"
-            f" not match{': run this as root' if os.geteuid() else ''}"
+            f"the programs (exe) of {counted(hidden, 'process')} could not be read, and what asks for them"
+            f" does not match{': run this as root' if os.geteuid() else ''}"
         )
     return said

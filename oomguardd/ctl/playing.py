@@ -60,7 +60,7 @@ def moment_lines(
     blank = " " * len(stamp)
     said = [line for event in moment.events for line in _event_lines(event, verbose)]
     if moment.told is not None or verbose:
-        triggers = "; ".join(_trigger_words(moment))
+        triggers = "; ".join(_trigger_words(moment))  # of the level: the lower ones mostly hold as well
         readings = ", ".join(
             reading_words(name, moment.sample, SIGNAL_OF) for name in _SHOWN if name in moment.sample
         )
@@ -158,6 +158,8 @@ def _kill_words(kill: Kill, tally: Tally) -> str:
 
 def _trigger_words(moment: Moment) -> Iterator[str]:
     for trigger in moment.assessment.holding:
+        if trigger.level < moment.level:
+            continue
         conditions = (
             condition_words(f"{c.signal} {c.text}", moment.sample, SIGNAL_OF, False)
             for c in trigger.conditions

@@ -11,7 +11,7 @@ from oomguardd.ctl.console import Console
 from oomguardd.ctl.look import Looker, blind_spots, look_around
 from oomguardd.ctl.screen import Screen
 from oomguardd.ctl.senses import SIGNAL_OF, Senses
-from oomguardd.ctl.text import bullets, fit
+from oomguardd.ctl.text import bullets, fit, paragraph
 from oomguardd.ctl.verb import Verb
 from oomguardd.ctl.world import World
 from oomguardd.engine.readings import reading_words
@@ -75,10 +75,10 @@ class View:
         """For people; with a `height`, as many candidates as fit."""
         world, keep, sample = self.look()
         shown = [reading_words(name, sample, SIGNAL_OF) for name in _SHOWN if name in sample]
-        first = fit(f"{self._senses.domain}: {', '.join(shown)}", width)
+        first = paragraph(f"{self._senses.domain}: {', '.join(shown)}", width)
         unseen = bullets(blind_spots(world, self._looker.proc_fd), width, indent=0)
-        room = max(1, height - 1 - len(unseen)) if height else 0
-        return [first, *ranking.page(world, keep, most, width, console.paint, room), *unseen]
+        room = max(1, height - len(first) - len(unseen)) if height else 0
+        return [*first, *ranking.page(world, keep, most, width, console.paint, room), *unseen]
 
     def fields(self, most: int) -> dict[str, object]:
         """For programs."""

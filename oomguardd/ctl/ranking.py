@@ -34,6 +34,8 @@ _COLUMNS = (
 )
 _WIDE_COLUMNS = (Column("KILLS", left=True), Column("OWNER", left=True, least=10))
 _DETAIL_INDENT = 7
+_NAMES_WIDTH = 40
+"""Names get a line of their own where there is less room behind the reason."""
 MOST_NAMES = 12
 
 Paint = Callable[[str, str], str]
@@ -140,8 +142,12 @@ def exempt_lines(world: World, width: int) -> list[str]:
         for why, some in groups.items()
     ]
     for number, held, why, names in sorted(rows, key=lambda row: (row[2] == small, -row[1])):
-        said = f"  {number} ({size(held)}), {safe(why)}: "
-        lines.append(said + _listed(names, width - width_of(said)))
+        said = f"  {number} ({size(held)}), {safe(why)}:"
+        room = width - width_of(said) - 1
+        if room >= _NAMES_WIDTH:
+            lines.append(f"{said} {_listed(names, room)}")
+        else:
+            lines += [*paragraph(said.strip(), width, 2), f"    {_listed(names, width - 4)}"]
     return [fit(line, width) for line in lines]
 
 
@@ -150,11 +156,11 @@ def _listed(names: list[str], room: int) -> str:
     kept: list[str] = []
     for name in names[:MOST_NAMES]:
         more = f" and {len(names) - len(kept) - 1} more"
-        if width_of(", ".join([*kept, name])) + len(more) > max(room, 30):
+        if kept and width_of(", ".join([*kept, name])) + len(more) > room:
             break
         kept.append(name)
     rest = len(names) - len(kept)
-    return ", ".join(kept) + (f" and {rest} more" if rest and kept else f"{rest} of them" if rest else "")
+    return ", ".join(kept) + (f" and {rest} more" if rest else "")
 
 
 def fields(world: World, keep: Keep, most: int) -> dict[str, object]:

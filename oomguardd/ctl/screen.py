@@ -67,8 +67,10 @@ class Screen:
     def draw(self, lines: Sequence[str]) -> None:
         """The lines from the top, as many as there is room for."""
         _, rows = self._console.size() or (80, 24)
-        text = f"{_REST_OF_LINE}\r\n".join(lines[:rows])
-        self._write(f"{_HOME}{text}{_REST_OF_LINE}{_REST_OF_SCREEN}")
+        # Erased before it is written: behind a line that fills its row, the last letter would go.
+        shown = "\r\n".join(f"{_REST_OF_LINE}{line}" for line in lines[:rows])
+        below = f"\r\n{_REST_OF_SCREEN}" if len(lines) < rows else ""
+        self._write(f"{_HOME}{shown}{below}")
 
     def wait(self, seconds: float) -> bool:
         """Until the time is over, or something asks for another drawing (another size, a key). False: the

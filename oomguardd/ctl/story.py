@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oomguardd.ctl.case import Case, PolicyWord, RuleWord
+from oomguardd.ctl.case import Case, RuleWord
 from oomguardd.ctl.terms import Term, kernel_terms, owner_words, policy_terms, to_points
 from oomguardd.ctl.text import bullets, fit, paragraph
 from oomguardd.engine.words import counted, digits, duration, listed, path, safe, size, table
@@ -26,7 +26,7 @@ def story_of(case: Case, width: int, user: str) -> list[str]:
         "",
         *bullets(_distance(case), width, indent=0),
         *bullets(_rules(case), width, indent=0),
-        *bullets(map(_policy, case.policies), width, indent=0),
+        *bullets(_policies(case), width, indent=0),
         *bullets(_company(case), width, indent=0),
         "",
         *paragraph(case.advice.why, width),
@@ -127,7 +127,7 @@ def _distance(case: Case) -> Iterable[str]:
     if case.rank == 1:
         yield f"Next is {_name(other.candidate)} with {points} points: {apart} behind."
     else:
-        yield f"The one to be killed now is {_name(other.candidate)} with {points} points: {apart} ahead of it."
+        yield f"{_name(other.candidate)} would be killed now, with {points} points: {apart} ahead of it."
 
 
 def _rules(case: Case) -> Iterable[str]:
@@ -154,29 +154,33 @@ def _other_rule(word: RuleWord, decided: bool) -> str:
     return f"{head} matches, too, but stands below." if decided else f"{head} matches."
 
 
-def _policy(word: PolicyWord) -> str:
-    head = f"Policy {safe(word.name)}"
-    if word.spares:
-        return f"{head} exempts it: {safe(word.spares)}."
-    if word.why:
-        sign = "+" if word.points > 0 else ""
-        return f"{head}: {sign}{digits(word.points)} points, {safe(word.why)}."
-    return f"{head} has nothing to say about it."
+def _policies(case: Case) -> Iterable[str]:
+    silent = []
+    for word in case.policies:
+        if word.spares:
+            yield f"Policy {word.name} exempts it: {safe(word.spares)}."
+        elif word.why:
+            sign = "+" if word.points > 0 else ""
+            yield f"Policy {word.name}: {sign}{digits(word.points)} points, {safe(word.why)}."
+        else:
+            silent.append(word.name)
+    if silent:
+        yield f"Nothing to say about it have the policies {', '.join(silent)}."
 
 
 def _company(case: Case) -> Iterable[str]:
     party = case.party
     others = party.members[1:]
-    would = "would die" if not case.exempt else "would die if it were killed"
     if not others:
         why = f" ({safe(party.why)})" if party.why else ""
-        yield f"It {would} alone{why}."
+        yield f"If it were killed, it would die alone{why}."
     else:
         names = [f"{safe(member.comm)}[{member.pid}]" for member in others]
         place = f" {path(safe(party.cgroup))}" if party.cgroup else ""
         why = f", because of {safe(party.why)}" if party.why else ""
         yield (
-            f"With it {would} {counted(len(others), 'other process')} of its {party.unit}{place}{why}:"
+            f"If it were killed, {counted(len(others), 'other process')} of its {party.unit}{place} would die"
+            f" with it{why}:"
             f" {listed(names, _MOST_MEMBERS)}; {size(party.held_bytes)} in all."
         )
     if party.reduced:

@@ -201,7 +201,7 @@ class Shield:
             return False
         try:
             # Opened before the comparison: this directory stays that of the process which was looked at.
-            fd = os.open("oom_score_adj", os.O_WRONLY | os.O_CLOEXEC, dir_fd=home)
+            fd = os.open("oom_score_adj", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, dir_fd=home)
             try:
                 if start_ticks(self._proc_fd, c.pid) != c.start_ticks:
                     return False

@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from oomguardd.config import Config, ConfigError, load, render_effective
-from oomguardd.config.files import Source
+from oomguardd.config.files import TOML_LOADS, Source
 from oomguardd.config.load import merge
 from oomguardd.model import Signal, Unit
+from oomguardd.policies import POLICIES
+from oomguardd.rules import MATCH_KEYS
 from oomguardd.sections import from_wire, to_wire
-from oomguardd.settings import nearest, toml_string
+from oomguardd.settings import nearest, settings_of, toml_string
 from oomguardd.units import (
     format_duration,
     format_percent,
@@ -65,9 +67,87 @@ new = st.fixed_dictionaries(
     {"level": st.sampled_from(["warn", "terminate", "kill"]), "mem_available": conditions["mem_available"]},
     optional={key: each for key, each in conditions.items() if key != "mem_available"} | others,
 )
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+globs = st.text("ab/*?.-_ '\"\\é", min_size=1, max_size=8)
+regexes = st.sampled_from(["^a", r"\d+\\", "a|b'c", '"x"', r"(?i)\s*$"])
+
+
+def either(each: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(each, st.lists(each, min_size=1, max_size=3))
+
+
+accounts = either(st.one_of(st.integers(0, 1 << 31), st.sampled_from(["root", "0"]), words))
+ranges = st.one_of(
+    st.integers(-20, 19),
+    st.integers(-20, 19).map(str),
+    st.integers(-19, 18).map(lambda bound: f">{bound}"),
+    st.integers(-20, 19).map(lambda bound: f"<= {bound}"),
+    st.integers(-20, 0).map(lambda low: f"{low}..{low + 5}"),
+)
+ages = st.one_of(
+    st.integers(1, 1 << 30).map(lambda ms: f">{ms}ms"),
+    st.integers(1, 1 << 30).map(lambda ms: f"<{ms}ms"),
+    st.integers(0, 1 << 20).map(lambda ms: f"{ms}ms..{2 * ms + 1}ms"),
+)
+matches = st.dictionaries(
+    st.sampled_from(["name", "exe", "cgroup", "app"]), either(globs), max_size=2
+).flatmap(
+    lambda texts: st.fixed_dictionaries(
+        {"terminal": st.booleans()},
+        optional={
+            "cmdline_regex": either(regexes),
+            "user": accounts,
+            "group": accounts,
+            "runtime": either(st.sampled_from(["docker", "host", "slurm"])),
+            "nice": ranges,
+            "oom_score_adj": ranges,
+            "age": ages,
+        },
+    ).map(lambda others: texts | others)
+)
+rule_names = {"name": st.sampled_from(["a", "b", "c"]), "enabled": st.booleans()}
+kills = st.sampled_from(["process", "tree", "unit", "job"])
+says = st.one_of(
+    st.fixed_dictionaries({"do": st.just("never")}),
+    st.fixed_dictionaries({"do": st.sampled_from(["avoid", "prefer"])}, optional={"kill": kills}),
+    st.fixed_dictionaries(
+        {"points": st.floats(-1000, 1000).filter(bool) | st.integers(1, 1000)}, optional={"kill": kills}
+    ),
+    st.fixed_dictionaries({"kill": kills}),
+)
+rules = st.builds(
+    lambda match, does, names: match | does | names,
+    st.fixed_dictionaries({"match": matches}),
+    says,
+    st.fixed_dictionaries({}, optional=rule_names),
+)
+protects = st.fixed_dictionaries(
+    {"match": matches, "oom_score_adj": st.integers(-1000, 1000)}, optional=rule_names
+)
+
+
+def several(each: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Named tables of one file."""
+    return st.lists(each, max_size=4, unique_by=lambda table: table.get("name", id(table)))
+
+
+def policy_values(policy: type) -> st.SearchStrategy[dict[str, Any]]:
+    """The switches of a policy either way; its other settings as they are."""
+    assert TOML_LOADS is not None
+    rows = settings_of(policy)
+    switches = {row.key for row in rows if row.default in ("true", "false")}
+    others = {row.key: TOML_LOADS(f"x = {row.toml_default()}")["x"] for row in rows}
+    return st.fixed_dictionaries(
+        {}, optional={key: st.booleans() if key in switches else st.just(raw) for key, raw in others.items()}
+    )
+
+
 tables = st.fixed_dictionaries(
     {},
     optional={
+        "policy": st.fixed_dictionaries({}, optional={p.name: policy_values(p) for p in POLICIES}),
+        "rule": several(rules),
+        "protect": several(protects),
         "guard": st.fixed_dictionaries(
             {}, optional={"dry_run": st.booleans(), "default_triggers": st.booleans()}
         ),
@@ -88,7 +168,7 @@ tables = st.fixed_dictionaries(
         "log": st.fixed_dictionaries(
             {}, optional={"state_interval": st.sampled_from(["off", "90s", "1.001s"])}
         ),
-        "trigger": st.lists(st.one_of(changes, new), max_size=4, unique_by=lambda t: t.get("name", id(t))),
+        "trigger": several(st.one_of(changes, new)),
     },
 )
 
@@ -129,11 +209,25 @@ junk = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
     max_leaves=5,
 )
-known_keys = st.sampled_from(
-    ["grace", "fastest", "level", "dry_run", "name", "for", "mem_available", "shortlist"]
+match_keys = st.one_of(
+    st.sampled_from(MATCH_KEYS).map(lambda row: row.name), st.sampled_from(["exe_regex", "nice_regex"])
 )
-junk_section = st.dictionaries(st.one_of(known_keys, st.text()), junk, max_size=4)
-sections = st.sampled_from(["guard", "pace", "select", "kill", "log", "trigger"])
+junk_match = st.dictionaries(match_keys, st.one_of(junk, st.text("<>=.0123456789smh-")), max_size=3)
+known_keys = st.sampled_from(
+    ["grace", "fastest", "level", "dry_run", "name", "for", "mem_available", "shortlist", "nice", "enabled"]
+)
+rule_keys = st.sampled_from(["do", "points", "kill", "enabled", "oom_score_adj", "name"])
+junk_section = st.one_of(
+    st.dictionaries(st.one_of(known_keys, st.text()), junk, max_size=4),
+    st.builds(
+        lambda match, others: {"match": match} | others,
+        junk_match,
+        st.dictionaries(rule_keys, st.one_of(junk, st.sampled_from(["never", "avoid", "unit"])), max_size=3),
+    ),
+)
+sections = st.sampled_from(
+    ["guard", "pace", "select", "kill", "log", "trigger", "policy", "rule", "rule", "protect"]
+)
 
 
 @unhurried

@@ -214,7 +214,7 @@ _TOGETHER = (
             replace(_holds("logger", 15, _BATCH), dies=True),
             replace(
                 _leaks("precious", places.service("precious")),
-                does=("leak", "60", "480", str(HOG_S)),
+                does=("leak", "60", "560", str(HOG_S)),
                 dies=False,
             ),
         ),
