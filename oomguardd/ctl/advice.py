@@ -91,7 +91,8 @@ def _match_for(c: Candidate) -> tuple[str, str, str]:
     """Key and value that tell it apart best, and what to know about them."""
     owner, exe = c.owner, c.exe or ""
     program = exe.rpartition("/")[2]
-    if owner.unit.endswith(".service") and not owner.runtime and not owner.user_unit:
+    own = owner.unit.endswith(".service") and not owner.unit.startswith("user@")
+    if own and not owner.runtime and not owner.user_unit:
         return "unit", escaped(owner.unit), ""
     if owner.app:
         return "app", escaped(owner.app), " (a user can name an application of theirs like that)"

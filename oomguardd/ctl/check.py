@@ -119,7 +119,7 @@ class Findings:
 
     def _protected_list(self, width: int) -> list[str]:
         covered = self.protected()
-        lines = ["the built-in list of what is never killed (policy protect):"]
+        lines = paragraph("the built-in list of what is never killed (policy protect):", width)
         lines += bullets(protected_words(), width)
         lines += paragraph(f"it covers {counted(len(covered), 'process')} now:", width)
         rows = [(str(c.pid), safe(c.comm), size(c.held_bytes), safe(why)) for c, why in covered]

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     config = load(args.config, SIGNALS)
     looker, policies = Looker(), PolicySet(config.policies, config.rules)
     world = look_around(looker, Senses(), config, policies, company.NEEDS)
-    found = _find(args.pid, world, looker.proc_fd)
+    found = find(args.pid, world, looker.proc_fd)
     if found.candidate is None:
         if console.as_json:
             console.put_json({"kind": "explain", "pid": args.pid, "verdict": "exempt", "exempt": found.note})
@@ -66,7 +66,7 @@ class Found(NamedTuple):
     note: str
 
 
-def _find(pid: int, world: World, proc_fd: int) -> Found:
+def find(pid: int, world: World, proc_fd: int) -> Found:
     """Trouble with clear words if there is no such process."""
     by_pid = {c.pid: c for c in world.processes}
     numbers = read_numbers(proc_fd, pid)

@@ -175,7 +175,9 @@ class Scout:
         """Whether a policy or a rule could put a process with that score before the worst one so far."""
         if judge.best_pages is None:
             return True
-        points = most_points(score) + self._limits.policies.reach
+        # Exactly neutral is who holds less than a point, which nothing lifts.
+        lift = 0.0 if score == NEUTRAL else self._limits.policies.reach
+        points = most_points(score) + lift
         return points * self._totals.pages / 1000 > judge.best_pages
 
     def _beats_the_unlisted(self, judge: Judge) -> bool:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.bench.armed import idle, ticking
-from tests.bench.choosing import choosing
+from tests.bench.choosing import choosing, with_rules
 
 ALONE = "OOMGUARD_BENCH_ALONE"
 
@@ -23,7 +23,13 @@ def main() -> int:
     args = parser.parse_args()
     _alone()
     rows = []
-    for what in (idle, ticking, lambda: choosing(100, 31), lambda: choosing(args.processes, 7)):
+    for what in (
+        idle,
+        ticking,
+        lambda: choosing(100, 31),
+        lambda: choosing(args.processes, 7),
+        lambda: with_rules(args.processes, 7),
+    ):
         print("measuring ...", file=sys.stderr)
         rows += what()
     if args.json:

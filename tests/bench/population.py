@@ -9,12 +9,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-HOG = "import sys, time; held = b'x' * int(sys.argv[1]); print('ready', flush=True); time.sleep(3600)"
+HOG = """
+import sys, time
+held = [b"x" * int(sys.argv[1])]
+print("ready", flush=True)
+while len(held) < 600:  # 1.5 GiB at most
+    held.append(bytes([len(held) % 250 + 1]) * (5 << 19))
+    time.sleep(0.1)
+time.sleep(3600)
+"""
 
 
 @contextlib.contextmanager
 def hog(size_bytes: int) -> Iterator[int]:
-    """One process that stands out, as there is on a machine in need."""
+    """One process that stands out and goes on growing, as there is on a machine in need."""
     with subprocess.Popen([sys.executable, "-c", HOG, str(size_bytes)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

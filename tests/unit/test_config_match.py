@@ -232,7 +232,7 @@ def test_a_match_is_a_table_with_something_in_it(raw: object, message: str) -> N
         (
             "name",
             "'postgres'",
-            'is in quotes twice: the inner ones have to match, too (write "postgres")',
+            'is in quotes twice, and the inner ones have to match, too (write "postgres")',
         ),
         ("exe", '"/usr/bin/x"', 'have to match, too (write "/usr/bin/x")'),
         ("exe", "^/usr/bin/x", "looks like a regular expression and is read as a glob (use exe_regex)"),
