@@ -97,6 +97,7 @@ class FakeProc:
         self.fd = os.open(self._proc, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.now = Machine()
         self.machine(**machine)
+        self._link("self/ns/user", b"user:[4026531837]")
         self.write("swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
         self.write("sys/kernel/pid_max", b"32768\n")
         self.write("sys/vm/swappiness", b"60\n")
@@ -228,6 +229,7 @@ class FakeProc:
     def _write_process(self, leader: _Task, adj: int, oom_score: int) -> None:
         home = f"{leader.pid}"
         _write_task(self._proc / home, leader)
+        self._link(f"{home}/ns/user", b"user:[4026531837]")
         self.write(f"{home}/oom_score", f"{oom_score}\n".encode())
         self.write(f"{home}/oom_score_adj", f"{adj}\n".encode())
         self.write(f"{home}/cgroup", f"0::{leader.cgroup}\n".encode())
@@ -238,6 +240,11 @@ class FakeProc:
             if index > 0 and leader.state == "Z":
                 thread = replace(leader, state="S", has_memory=True, flags=leader.flags & ~0x4)
             _write_task(self._proc / home / "task" / str(leader.pid + index), thread)
+
+    def _link(self, name: str, target: bytes) -> None:
+        path = self._proc / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(target, os.fsencode(path))
 
     def _write_program(self, pid: int, exe: str | bytes | None, cmdline: str | bytes | None) -> None:
         if exe is not None:

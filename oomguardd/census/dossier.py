@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from oomguardd.census.programs import Programs
+from oomguardd.kernel.cgroup_level import Level
 from oomguardd.kernel.cgroupfs import Cgroups
 from oomguardd.kernel.clock import monotonic_s
 from oomguardd.kernel.process import parent
 from oomguardd.kernel.program import in_our_user_namespace, read_cmdline, read_exe, read_genuine_exe
-from oomguardd.model import Candidate, Memcg
+from oomguardd.model import Candidate
 from oomguardd.runtimes import owner_of
 
 ANCESTORS_MAX = 32
@@ -32,13 +33,13 @@ class Dossier:
         self._cgroups = cgroups
         self._programs = programs
         self._parents: dict[int, tuple[int, str] | None] = {}
-        self._memcgs: dict[str, Memcg | None] = {}
+        self._levels: dict[str, Level] = {}
         self._wait_until_s = 0.0
 
     def begin(self) -> None:
         """A new choice: the world may have changed."""
         self._parents.clear()
-        self._memcgs.clear()
+        self._levels.clear()
         self._wait_until_s = monotonic_s() + WAIT_S
 
     def complete(self, c: Candidate, needs: frozenset[str] = EMPTY) -> Candidate:
@@ -51,7 +52,7 @@ class Dossier:
         if "ancestors" in needs:
             found["ancestors"] = self._ancestors(c.ppid)
         if "memcg" in needs and self._cgroups is not None:
-            found["memcg"] = _once(self._memcgs, c.cgroup, self._cgroups.memcg)
+            found["memcg"] = self._cgroups.memcg(c.cgroup, self._levels)
         return replace(c, **found)
 
     def _exe(self, c: Candidate) -> str | None:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from oomguardd.policies.conflicts import never_matches, shadowed_by
 from oomguardd.rules import MATCH_KEYS, Clause, Kind, Protect, Rule
 from oomguardd.settings import toml_string
-
-
-def never_matches(rule: Rule) -> tuple[str, str] | None:
-    return None
-
-
-def shadowed_by(rules: Sequence[Rule]) -> list[tuple[int, int]]:
-    return []
-
 
 Finding = tuple[str, str]
 """A dotted key, and what is wrong with it with the remedy."""

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from oomguardd.engine.tenure import KEPT, Tenure
+from oomguardd.engine.tenure import KEPT, Past, Tenure
 from oomguardd.model import Candidate
 
 _FOLLOWED = KEPT // 2
@@ -18,18 +18,26 @@ class Pasts:
 
     def __init__(self) -> None:
         self._tenure = Tenure()
+        self._noted: dict[tuple[int, int], Past] = {}
 
-    def added(self, processes: Sequence[Candidate], now_s: float) -> list[Candidate]:
-        """The same processes in the same order, with what their past tells."""
+    def note(self, processes: Sequence[Candidate], now_s: float) -> None:
+        """Remembers what they hold."""
         biggest = heapq.nlargest(_FOLLOWED, processes, key=lambda c: c.held_bytes)
-        followed = {c.identity for c in biggest}
+        self._noted = {
+            c.identity: self._tenure.sample(c.identity, c.held_bytes, c.age_s, now_s) for c in biggest
+        }
+
+    def told(self, processes: Sequence[Candidate], now_s: float) -> list[Candidate]:
+        """Those just noted, in the same order, with what their past tells."""
         found = []
         for c in processes:
-            if c.identity in followed:
-                past = self._tenure.sample(c.identity, c.held_bytes, c.age_s, now_s)
-            else:
-                past = self._tenure.guess(c.held_bytes, c.age_s, now_s)
+            past = self._noted.get(c.identity) or self._tenure.guess(c.held_bytes, c.age_s, now_s)
             found.append(
                 replace(c, settled_bytes=past.settled_bytes, growth_bytes_per_s=past.growth_bytes_per_s)
             )
         return found
+
+    def added(self, processes: Sequence[Candidate], now_s: float) -> list[Candidate]:
+        """Both."""
+        self.note(processes, now_s)
+        return self.told(processes, now_s)

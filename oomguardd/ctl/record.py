@@ -8,6 +8,7 @@ import os
 import pwd
 import signal
 import time
+from collections.abc import Collection, Sequence
 
 from oomguardd.ctl import arguments
 from oomguardd.ctl.console import Console, Trouble
@@ -21,7 +22,7 @@ from oomguardd.ctl.world import ancestors_of, guards_among
 from oomguardd.engine.words import counted, duration, size
 from oomguardd.kernel.clock import monotonic_s
 from oomguardd.kernel.files import SensorError
-from oomguardd.model import PAGE_BYTES
+from oomguardd.model import PAGE_BYTES, Candidate
 
 _FIRST_PERSON = 1000
 _NOBODY = 65534
@@ -64,13 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """The exit status. Trouble, SensorError, OSError."""
     senses, looker = Senses(), Looker()
-    redact = redaction(_people(), os.uname().nodename) if args.redact else no_redaction
+    everybody = looker.crowd(()).processes
+    people = _people({c.uid for c in everybody})
+    redact = redaction(people, os.uname().nodename) if args.redact else no_redaction
     recorder = Recorder(looker, senses, redact, args.n)
-    header = _header(args, senses, looker)
+    header = _header(args, senses, everybody)
     writer = Writer(args.file)
     try:
         writer.put(header_line(header))
-        ended_by = _record(args, recorder, writer)
+        ended_by = _record(args, recorder, writer, Progress(console, args.for_s))
         size_bytes = writer.finish()
     except (OSError, SensorError) as error:
         with contextlib.suppress(OSError):
@@ -87,16 +90,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _people() -> list[tuple[str, int]]:
+def _people(running: Collection[int]) -> list[tuple[str, int]]:
+    """Names and uids of people: those that can be listed, and those who run something."""
+    entries = pwd.getpwall()
+    for uid in running:  # a directory service may know many more than it lists
+        with contextlib.suppress(KeyError):
+            entries.append(pwd.getpwuid(uid))
     return [
         (entry.pw_name, entry.pw_uid)
-        for entry in pwd.getpwall()
+        for entry in entries
         if entry.pw_uid >= _FIRST_PERSON and entry.pw_uid != _NOBODY
     ]
 
 
-def _header(args: argparse.Namespace, senses: Senses, looker: Looker) -> Header:
-    everybody = looker.crowd(()).processes
+def _header(args: argparse.Namespace, senses: Senses, everybody: Sequence[Candidate]) -> Header:
     guards = {guard.pid for guard in guards_among(everybody, os.geteuid())}
     machine = os.uname()
     return Header(
@@ -114,13 +121,42 @@ def _header(args: argparse.Namespace, senses: Senses, looker: Looker) -> Header:
     )
 
 
-def _record(args: argparse.Namespace, recorder: Recorder, writer: Writer) -> str:
+class Progress:
+    """One line on standard error: kept up to date on a terminal, written once elsewhere."""
+
+    def __init__(self, console: Console, for_s: float) -> None:
+        self._err = console.err
+        self._for_s = for_s
+        self._alive = console.err.isatty()
+        if not self._alive:
+            console.complain(f"recording for {duration(for_s)}; SIGINT (Ctrl-C) or SIGTERM ends it earlier")
+
+    def show(self, recorder: Recorder, writer: Writer) -> None:
+        """So far."""
+        if self._alive:
+            so_far = f"{duration(recorder.lasted_s)} of {duration(self._for_s)}"
+            written = size(writer.written_bytes)
+            moments = counted(recorder.moments, "moment")
+            self._put(f"{so_far}, {moments}, {written}; Ctrl-C ends it")
+
+    def clear(self) -> None:
+        """Make room for what is said at the end."""
+        if self._alive:
+            self._put("")
+
+    def _put(self, text: str) -> None:
+        self._err.write(f"\r{text}\x1b[K")
+        self._err.flush()
+
+
+def _record(args: argparse.Namespace, recorder: Recorder, writer: Writer, progress: Progress) -> str:
     """Until the time is over, or one of _ENDING comes: its name; empty if none did. OSError, SensorError."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # they wait until a line is complete
     try:
         began_s = monotonic_s()
         while True:
             writer.put(recorder.line())
+            progress.show(recorder, writer)
             now_s = monotonic_s()
             looks = int((now_s - began_s) / args.interval_s) + 1
             due_s = began_s + looks * args.interval_s
@@ -131,6 +167,7 @@ def _record(args: argparse.Namespace, recorder: Recorder, writer: Writer) -> str
                 return signal.Signals(caught.si_signo).name
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        progress.clear()
 
 
 def _report(

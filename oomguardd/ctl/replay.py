@@ -84,15 +84,18 @@ class Replay:
     def unread(self, signals: Collection[str]) -> set[str]:
         """What triggers ask for and is not among these."""
         wanted = {c.signal for trigger in self._config.triggers for c in trigger.conditions}
+        if "swap_total" in signals:  # without any, conditions on what is free of it count as met
+            wanted.discard("swap_free")
         return wanted - set(signals)
 
     def _assess(self, sample: Sample, now_s: float) -> Assessment:
         return assess(self._config.triggers, sample, self._total_of, self._since, now_s)
 
     def _living(self, frame: Frame) -> list[Candidate]:
-        """Those that have not been killed, with what they have held for long."""
+        """Those that have not been killed, whose memory is noted."""
         living = [c for c in frame.processes if c.identity not in self.tally.seen_s]
-        return self._pasts.added(living, frame.t_s)
+        self._pasts.note(living, frame.t_s)
+        return living
 
     def _credited(self, frame: Frame) -> Sample:
         """The sample as if those killed were gone."""
@@ -165,7 +168,7 @@ class Replay:
         limits = limits_of(
             self._config, self._policies, totals, guard, header.inside, passed_over=self._given_up
         )
-        return view(living, 0, totals, limits)
+        return view(self._pasts.told(living, frame.t_s), 0, totals, limits)
 
     def _waits_for(self, dying: Candidate, now_s: float) -> bool:
         """False when it has been waited for long enough: from then on it is passed over."""

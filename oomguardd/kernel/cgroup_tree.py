@@ -106,8 +106,9 @@ class CgroupTree:
         """All processes of it and of everything below, none if it has gone; one that is moved meanwhile may
         be named twice.
 
-        OSError at the end if that was not all: something in it may not be read, we have no descriptor left,
-        or it is deeper than MOST_LEVELS or has more than MOST_CGROUPS below it (E2BIG).
+        OSError at the end if that was not all: something in it may not be read, or is outside of our pid
+        namespace (EXDEV), we have no descriptor left, or it is deeper than MOST_LEVELS or has more than
+        MOST_CGROUPS below it (E2BIG).
         """
         try:
             fd = self.open(cgroup)
@@ -160,8 +161,10 @@ def _procs_in(fd: int) -> list[int]:
         if error.errno in _NOT_LISTED:
             return []
         raise
-    # 0 stands for one outside of our pid namespace.
-    return [pid for pid in map(int, data.split()) if pid > 0]
+    pids = [int(word) for word in data.split()]
+    if 0 in pids:
+        raise OSError(errno.EXDEV, "holds processes outside of our pid namespace")
+    return pids
 
 
 def _children(fd: int) -> list[str]:
