@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 from oomguardd.config.comparisons import parse_age, parse_range
 from oomguardd.config.tables import WrongKeys
 from oomguardd.policies.clauses import key_of
+from oomguardd.policies.conflicts import never_matches
 from oomguardd.policies.pattern import compile_glob, compile_regex
-from oomguardd.rules import MATCH_KEYS, REGEX_ENDING, Clause, Kind, MatchKey
+from oomguardd.rules import MATCH_KEYS, REGEX_ENDING, Clause, Kind, MatchKey, Rule
 from oomguardd.settings import nearest, toml_scalar_text, toml_string, type_name
 from oomguardd.units import quote
 
@@ -30,6 +31,11 @@ _OTHER_NAMES = {
     "uid": "user",
 }
 """What other programs call a key."""
+
+_ENDINGS = {"unit": ".service", "slice": ".slice"}
+"""Keys whose every value has an ending, and the usual one."""
+
+_LITERAL_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@:."
 
 _HIGHEST_ID = (1 << 32) - 2  # the kernel keeps the last one for "nobody at all"
 
@@ -128,6 +134,16 @@ def _oddity(key: str, glob: str) -> str:
         if dots:
             remedy += ', or write "[.]*" for a dot and anything behind it'
         return f"{quote(glob)} looks like a regular expression and is read as a glob ({remedy})"
+    return _impossibility(key, glob)
+
+
+def _impossibility(key: str, glob: str) -> str:
+    """Why it matches nothing; empty if it may. As one of several values that is no error of the whole."""
+    never = never_matches(Rule("", (Clause(key, texts=(glob,)),)))
+    if never is not None:
+        return f"{quote(glob)} can never match: {never[1]}"
+    if key in _ENDINGS and not glob.strip(_LITERAL_LETTERS) and "." not in glob:
+        return f"{quote(glob)} lacks its ending (write {quote(glob + _ENDINGS[key])})"
     return ""
 
 

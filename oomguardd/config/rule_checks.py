@@ -27,7 +27,8 @@ def contradictions_in(rules: Sequence[Rule], noun: str) -> list[Finding]:
         never = None if _waits_for_account(rule) else never_matches(rule)
         if never is not None:
             key, reason = never
-            found.append((f"{noun}.{rule.name}.match.{key}", f"can never match: {reason}"))
+            remedy = "" if reason.endswith(")") else " (correct one of them, or remove it)"
+            found.append((f"{noun}.{rule.name}.match.{key}", f"can never match: {reason}{remedy}"))
         other = first.setdefault(_meaning(rule), rule)
         if _contradict(other, rule):
             text = f"the same as that of {noun} {other.name}, and they contradict each other"

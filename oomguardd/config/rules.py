@@ -57,7 +57,7 @@ class ProtectSettings:
     oom_score_adj: int = setting(
         "-500",
         int,
-        "What matching processes get: -1000 (the kernel never kills it) to 1000.",
+        "What matching processes have at most; a higher value is lowered to this one. -1000: never killed.",
         low="-1000",
         high="1000",
     )

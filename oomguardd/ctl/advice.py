@@ -106,8 +106,15 @@ def _match_for(c: Candidate) -> tuple[str, str, str]:
 
 
 def escaped(text: str) -> str:
-    """The glob that matches this text and nothing else."""
-    return "".join(f"\\{char}" if char in "*?[{\\" else char for char in text)
+    """The glob that matches this text, and with it any byte in the place of one that is no UTF-8, such as the
+    rest of a name that the kernel has cut."""
+    return "".join(_escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    if char == "\ufffd" or "\ud800" <= char <= "\udfff":
+        return "?"
+    return f"\\{char}" if char in "*?[{\\" else char
 
 
 def _rule_name(comm: str) -> str:

@@ -54,6 +54,9 @@ class Case:
     rank: int
     """1 for the victim; for an exempt one the place that it would have."""
     party: Party
+    """Who would die with it, if it were the victim."""
+    with_victim: Party | None
+    """The victim's party, if this one is in it without being the victim."""
     rules: tuple[RuleWord, ...]
     policies: tuple[PolicyWord, ...]
     advice: Advice
@@ -75,6 +78,7 @@ class Case:
         return {
             "verdict": "exempt" if self.exempt else "victim" if self.rank == 1 else "candidate",
             "exempt": self.exempt,
+            "dies_with_victim": self.with_victim is not None,
             "rank": self.rank,
             "of": len(self.world.ranked),
             "process": weighed_fields(self.weighed, totals) | party_fields(self.party),
@@ -109,4 +113,22 @@ def case_of(c: Candidate, world: World, keep: Keep, config: Config) -> Case:
         policies.append(PolicyWord(policy.name, policy.spare(c, scene), points, why))
     spares = "" if deciding is None else deciding.name
     advice = to_lift(c, world, config) if exempt else to_spare(c, spares)
-    return Case(world, w, exempt, rank, party_of(w, world.processes, keep), rules, tuple(policies), advice)
+    return Case(
+        world=world,
+        weighed=w,
+        exempt=exempt,
+        rank=rank,
+        party=party_of(w, world.processes, keep),
+        with_victim=_with_victim(c, world, keep),
+        rules=rules,
+        policies=tuple(policies),
+        advice=advice,
+    )
+
+
+def _with_victim(c: Candidate, world: World, keep: Keep) -> Party | None:
+    victim = world.verdict.victim
+    if victim is None or victim.candidate.identity == c.identity:
+        return None
+    party = party_of(victim, world.processes, keep)
+    return party if any(member.pid == c.pid for member in party.members) else None

@@ -77,7 +77,7 @@ def look_around(
         senses.inside,
         None if not guards or any(guard.uid == 0 for guard in guards) else guards[0].uid,
     )
-    return view(crowd.processes, crowd.kernel_threads, totals, limits)
+    return view(crowd.processes, crowd.kernel_threads, totals, limits, config.select.swarm)
 
 
 def blind_spots(world: World, proc_fd: int) -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from oomguardd.ctl.recording import KIND, MEMORY, MOVING, PLAIN, VERSION, Header
@@ -21,7 +21,8 @@ _MOST = 1 << 62
 Identity = tuple[int, int]
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """One moment of the recording."""
 
     t_s: float
@@ -29,7 +30,15 @@ class Frame(NamedTuple):
     hidden_bytes: float
     """Free memory that mem_available does not count."""
     totals: Totals
-    processes: tuple[Candidate, ...]
+    written: tuple[Candidate, ...]
+    """As they were last written: with the age of that time, and without their cgroup's memory."""
+    complete: Callable[[Iterable[Candidate]], tuple[Candidate, ...]]
+    """Puts these right; until the next frame is asked for."""
+
+    @property
+    def processes(self) -> tuple[Candidate, ...]:
+        """Everybody, as of now; takes its time."""
+        return self.complete(self.written)
 
 
 class Flaw(NamedTuple):
@@ -100,7 +109,8 @@ class Decoder:
         for row in _typed(raw, "set", list, []):
             self._move(row)
         hidden = _number(raw, "hidden") if "hidden" in raw else 0.0
-        return Frame(t_s, sample, hidden, self._totals, self._candidates())
+        written = tuple(self._processes.values())
+        return Frame(t_s, sample, hidden, self._totals, written, self._complete)
 
     def _add(self, c: Candidate, t_s: float) -> None:
         self._forget(c.pid)
@@ -123,10 +133,10 @@ class Decoder:
             values = dict(zip(MOVING, row[1:], strict=True)) | {"dying": bool(row[-1])}
             self._processes[identity] = replace(self._processes[identity], **_checked(values))
 
-    def _candidates(self) -> tuple[Candidate, ...]:
+    def _complete(self, some: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        t_s, seen_s, cgroups = self._t_s, self._seen_s, self._cgroups
         return tuple(
-            replace(c, age_s=c.age_s + self._t_s - self._seen_s[identity], memcg=self._cgroups.get(c.cgroup))
-            for identity, c in self._processes.items()
+            replace(c, age_s=c.age_s + t_s - seen_s[c.identity], memcg=cgroups.get(c.cgroup)) for c in some
         )
 
 

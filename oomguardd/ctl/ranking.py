@@ -44,7 +44,7 @@ Paint = Callable[[str, str], str]
 def page(world: World, keep: Keep, most: int, width: int, paint: Paint, height: int = 0) -> list[str]:
     """What there is, the `most` worst candidates with their terms, and who is exempt. With a `height` only as
     many candidates as leave room for the rest, but one at least."""
-    above, below = [*head(world, width), ""], ["", *exempt_lines(world, width)]
+    above, below = [*head(world, width), ""], ["", *exempt_lines(world, keep, width)]
     ranked = world.ranked[: min(most, height or most)]
     if not ranked:
         return [*above, "nobody could be killed", *below]
@@ -130,13 +130,18 @@ def company_words(party: Party) -> str:
     return f"with {others} more of its {party.unit}{place}{why}, {size(party.held_bytes)} in all{reduced}"
 
 
-def exempt_lines(world: World, width: int) -> list[str]:
-    """Who is exempt and why, those with the same reason together, the biggest first."""
+def exempt_lines(world: World, keep: Keep, width: int) -> list[str]:
+    """Who is exempt and why, those with the same reason together, the biggest first. Who is too small to be
+    killed alone, and dies with the victim, is not."""
+    victim = world.verdict.victim
+    party = party_of(victim, world.processes, keep) if victim is not None else Party()
+    doomed = {member.pid for member in party.members}
+    exempt = [(c, why) for c, why in world.exempt if c.pid not in doomed]
     small = f"too small: its death would give back less than {size(world.limits.smallest_bytes)}"
     groups: dict[str, list[Candidate]] = {}
-    for c, why in world.exempt:
+    for c, why in exempt:
         groups.setdefault(small if world.too_small(c) else why, []).append(c)
-    lines = [f"exempt: {counted(len(world.exempt), 'process')} and {world.kernel_threads} kernel threads"]
+    lines = [f"exempt: {counted(len(exempt), 'process')} and {world.kernel_threads} kernel threads"]
     rows = [
         (len(some), sum(c.held_bytes for c in some), why, [f"{safe(c.comm)}[{c.pid}]" for c in some])
         for why, some in groups.items()

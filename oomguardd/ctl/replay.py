@@ -93,7 +93,7 @@ class Replay:
 
     def _living(self, frame: Frame) -> list[Candidate]:
         """Those that have not been killed, whose memory is noted."""
-        living = [c for c in frame.processes if c.identity not in self.tally.seen_s]
+        living = [c for c in frame.written if c.identity not in self.tally.seen_s]
         self._pasts.note(living, frame.t_s)
         return living
 
@@ -101,7 +101,7 @@ class Replay:
         """The sample as if those killed were gone."""
         sample = dict(frame.sample)
         memory = swap = anon = 0
-        for c in frame.processes:
+        for c in frame.written:
             if c.identity in self.tally.seen_s:
                 self.tally.seen_s[c.identity] = frame.t_s
                 memory += c.rss_anon_bytes + c.pagetables_bytes
@@ -168,7 +168,8 @@ class Replay:
         limits = limits_of(
             self._config, self._policies, totals, guard, header.inside, passed_over=self._given_up
         )
-        return view(self._pasts.told(living, frame.t_s), 0, totals, limits)
+        people = self._pasts.told(frame.complete(living), frame.t_s)
+        return view(people, 0, totals, limits, self._config.select.swarm)
 
     def _waits_for(self, dying: Candidate, now_s: float) -> bool:
         """False when it has been waited for long enough: from then on it is passed over."""

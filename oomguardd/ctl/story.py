@@ -42,12 +42,16 @@ def _name(c: Candidate) -> str:
 def _verdict(case: Case) -> str:
     name, of = _name(case.candidate), len(case.world.ranked)
     if case.exempt:
-        return f"{name} would not be killed: {safe(case.exempt)}."
-    if case.rank == 1:
+        said = f"{name} would not be killed: {safe(case.exempt)}."
+    elif case.rank == 1:
         return f"{name} would be killed now, if memory ran out: it is the worst of {_candidates(of)}."
-    return (
-        f"{name} would not be killed now, if memory ran out: it is number {case.rank} of {_candidates(of)}."
-    )
+    else:
+        number = f"it is number {case.rank} of {_candidates(of)}"
+        said = f"{name} would not be killed now, if memory ran out: {number}."
+    victim, party = case.world.verdict.victim, case.with_victim
+    if party is None or victim is None:
+        return said
+    return f"{said} But it would die with {_name(victim.candidate)}, as one of its {party.unit}."
 
 
 def _candidates(number: int) -> str:

@@ -5,10 +5,11 @@ Rule of this file: pure. The same code judges the running machine (look.py) and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from oomguardd.engine.select import Limits, judge, spare, weigh
+from oomguardd.engine.swarm import Reader, find, outweighs
 from oomguardd.model import Candidate, Totals, Verdict, Weighed
 from oomguardd.policies.base import Scene
 from oomguardd.policies.set import PolicySet
@@ -73,12 +74,35 @@ def limits_of(
     return Limits(cap, smallest, untouchable, passed_over, inside, only_uid, policies)
 
 
-def view(processes: Sequence[Candidate], kernel_threads: int, totals: Totals, limits: Limits) -> World:
-    """Judges them all, where the guard reads only as many as it needs to be sure."""
+def view(
+    processes: Sequence[Candidate],
+    kernel_threads: int,
+    totals: Totals,
+    limits: Limits,
+    swarm: int | None = None,
+) -> World:
+    """Judges them all, where the guard reads only as many as it needs to be sure. `swarm`: so many small ones
+    that belong together are weighed as one."""
     verdict = judge(processes, totals, limits, len(processes))
     by_pid = {c.pid: c for c in processes}
     exempt = tuple((by_pid[spared.pid], spared.why) for spared in verdict.spared)
+    if swarm is not None and verdict.dying is None:
+        verdict = _with_swarm(verdict, by_pid, limits, swarm)
     return World(tuple(processes), kernel_threads, limits, verdict, exempt)
+
+
+def _with_swarm(verdict: Verdict, by_pid: Mapping[int, Candidate], limits: Limits, least: int) -> Verdict:
+    """The verdict with a swarm in the victim's place, if there is one that outweighs it."""
+    read = by_pid.get
+    reader = Reader(lambda: by_pid, lambda pid: None if (c := read(pid)) is None else c.comm, read, read)
+    best, totals = verdict.victim, verdict.totals
+    swarm = find(reader, len(by_pid), least, limits, totals)
+    if swarm is None or not outweighs(swarm, best, limits, totals):
+        return verdict
+    first = swarm.weighed
+    others = (w for w in (best, *verdict.runners_up) if w is not None)
+    rest = tuple(w for w in others if w.candidate.identity != first.candidate.identity)
+    return replace(verdict, victim=first, runners_up=rest)
 
 
 def guards_among(processes: Sequence[Candidate], own_uid: int) -> tuple[Candidate, ...]:

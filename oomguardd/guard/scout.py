@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from oomguardd.census.dossier import Dossier
 from oomguardd.engine.select import Judge, Limits, Shortlist, shortlist, still_complete
+from oomguardd.engine.swarm import OUTWEIGHS, SHARE, Reader, find, outweighs
 from oomguardd.engine.tenure import Tenure
 from oomguardd.guard.sieve import NEUTRAL, Sieve, most_points
-from oomguardd.guard.swarm import OUTWEIGHS, SHARE, Reader, find, outweighs
 from oomguardd.kernel.clock import boottime_s, monotonic_s
 from oomguardd.kernel.files import SensorError
 from oomguardd.kernel.process import inspect, is_process, parent, pids, read_adj, read_last_pid, read_pid_max
@@ -222,7 +222,7 @@ class Scout:
             unseen = whole - unused_bytes - judge.held_bytes
             if unseen < max(SHARE * whole, OUTWEIGHS * best.candidate.held_bytes):
                 return verdict
-        reader = Reader(self._pids, self._name, self._unlisted)
+        reader = Reader(self._pids, self._name, self._roughly, self._unlisted)
         swarm = find(reader, count, self._swarm, self._limits, totals)
         if swarm is None or not outweighs(swarm, best, self._limits, totals):
             return verdict
@@ -235,6 +235,10 @@ class Scout:
     def _name(self, pid: int) -> str | None:
         found = parent(self._proc_fd, pid)
         return None if found is None else found[1]
+
+    def _roughly(self, pid: int) -> Candidate | None:
+        self._sieve.tick()
+        return inspect(self._proc_fd, pid, self._now_boot_s)
 
     def _unlisted(self, pid: int) -> Candidate | None:
         """In full, but without a place in the table of tenure: there may be thousands of these."""

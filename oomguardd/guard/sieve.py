@@ -15,7 +15,7 @@ from oomguardd.kernel.process import glance, glances, held_bytes, inspect, read_
 from oomguardd.model import Glance, Totals
 from oomguardd.policies.set import NO_POLICIES
 
-ALIVE_EVERY = 1000
+ALIVE_EVERY = 100
 NEUTRAL = 666
 """The oom_score of no memory and oom_score_adj 0: nobody at or below it can have a positive one, and nobody
 who has exactly this one holds a thousandth of the machine (or it is balanced by a negative oom_score_adj,

@@ -239,6 +239,15 @@ def test_a_match_is_a_table_with_something_in_it(raw: object, message: str) -> N
         ("name", "postgres$", "looks like a regular expression and is read as a glob (use name_regex)"),
         ("cmdline", "java .*jar", '(use cmdline_regex, or write "[.]*" for a dot and anything behind it)'),
         ("cmdline", ".*jar", "(use cmdline_regex, or write"),
+        ("unit", "postgresql", '"postgresql" lacks its ending (write "postgresql.service")'),
+        ("slice", "user-1000", '"user-1000" lacks its ending (write "user-1000.slice")'),
+        ("exe", "postgres", '"postgres" can never match: it is a whole path and begins with / (write'),
+        ("cgroup", "system.slice/*", '"system.slice/*" can never match: it is a whole path'),
+        (
+            "name",
+            "systemd-journald",
+            "can never match: the kernel cuts names to 15 bytes (write systemd-journal,",
+        ),
     ],
 )
 def test_a_glob_that_is_hardly_meant_so_is_doubted(key: str, glob: str, message: str) -> None:
@@ -248,6 +257,11 @@ def test_a_glob_that_is_hardly_meant_so_is_doubted(key: str, glob: str, message:
 @pytest.mark.parametrize("glob", ["*", "'", '"a', "python3.*", "a[.]*", "*.service", "[$]", "a^b", "a$b"])
 def test_a_good_glob_is_not_doubted(glob: str) -> None:
     assert match(name=[glob, "other"]).doubts == ()
+
+
+@pytest.mark.parametrize("unit", ["x.service", "x*", "session-?", "*"])
+def test_a_good_unit_is_not_doubted(unit: str) -> None:
+    assert match(unit=unit).doubts == ()
 
 
 def test_a_regular_expression_is_never_doubted() -> None:

@@ -87,6 +87,16 @@ def test_a_doubt_is_a_warning_with_its_file() -> None:
     assert warning.startswith('f2: protect.a.match.exe: "/x$" looks like a regular expression')
 
 
+def test_a_protection_below_a_wider_one_is_a_warning() -> None:
+    (warning,) = read(protect() + protect("oom_score_adj = -1", 'unit = "x.service", nice = 0', "b")).warnings
+    assert warning.startswith("f1: protect.b.match: has no effect: protect a stands above it and matches")
+
+
+def test_a_protection_that_can_never_match_is_an_error() -> None:
+    (found,) = problems(protect(match='cgroup = "x/*"'))
+    assert found.startswith("f1: protect.a.match.cgroup: can never match: it is a whole path")
+
+
 def test_the_effective_protections_load_again_and_reach_the_guard_without_loss() -> None:
     config = read(protect() + protect("oom_score_adj = 0", "age = '>1h', name = ['a', 'b']", "b"))
     text = render_effective(config)

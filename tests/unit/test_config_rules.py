@@ -220,6 +220,49 @@ def test_the_same_match_and_something_else_to_do_is_a_contradiction(one: str, tw
     )
 
 
+@pytest.mark.parametrize(
+    ("match", "key", "reason"),
+    [
+        ('exe = "postgres"', "exe", "it is a whole path and begins with / (write */ in front of it)"),
+        ('name = "systemd-journald"', "name", "the kernel cuts names to 15 bytes (write systemd-journal,"),
+        ('runtime = "host", qos = "burstable"', "qos", 'only a pod has one, and runtime is "host" (correct'),
+        ('runtime = "lxc", job = "1*"', "job", 'only runtime "slurm" has jobs, and runtime is lxc (correct'),
+        ('name = "x", name_regex = "^y"', "name", "name_regex matches none of it (correct one of them,"),
+    ],
+)
+def test_a_rule_that_can_never_match_is_an_error(match: str, key: str, reason: str) -> None:
+    (found,) = problems("", rule('do = "avoid"', match))
+    assert found.startswith(f"f2: rule.a.match.{key}: can never match: {reason}")
+
+
+def test_one_value_of_a_list_that_can_never_match_is_a_warning() -> None:
+    (warning,) = read(rule('do = "avoid"', 'exe = ["postgres", "/usr/bin/x"]')).warnings
+    assert warning.startswith('f1: rule.a.match.exe: "postgres" can never match: it is a whole path')
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ('name = "*"', 'exe = "/usr/bin/x"'),
+        ('exe = "/usr/*"', 'exe = "/usr/bin/*", user = "root"'),
+        ('nice = ">=0"', "nice = 5"),
+    ],
+)
+def test_a_rule_that_never_gets_to_decide_is_a_warning(wide: str, narrow: str) -> None:
+    config = read(rule('do = "avoid"', wide), rule('do = "never"', narrow, name="b"))
+    assert config.warnings == (
+        "f2: rule.b.match: has no effect: rule a stands above it and matches whatever it does"
+        " (put this one first, or remove it)",
+    )
+    narrow_first = read(rule('do = "never"', narrow, name="b"), rule('do = "avoid"', wide))
+    assert narrow_first.warnings == ()
+
+
+def test_the_same_match_once_for_points_and_once_for_what_is_killed_is_a_warning() -> None:
+    (warning,) = read(rule('do = "avoid"'), rule('kill = "unit"', name="b")).warnings
+    assert warning.startswith("f2: rule.b.match: has no effect: rule a stands above it")
+
+
 def test_an_unknown_user_is_a_warning_with_file_rule_and_key() -> None:
     config = read("", rule('do = "avoid"', 'user = ["postgers", "root"], name = "x"'))
     assert config.rules[0].match[0].numbers == (0,)

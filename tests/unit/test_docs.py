@@ -83,6 +83,16 @@ def test_every_command_is_known_to_a_test() -> None:
             "oomguardd --check-config",
             "oomguardd --check-config --json",
             "oomguardd --version",
+            # tests/shell/test_ctl.py runs these, with files of its own.
+            "oomguardctl rank",
+            "oomguardctl rank --watch",
+            "oomguardctl explain 4711",
+            "oomguardctl check new.toml",
+            "oomguardctl check --strict",
+            "oomguardctl check --protected",
+            "oomguardctl record day.gz --for 8h",
+            "oomguardctl simulate day.gz --config new.toml",
+            "oomguardctl simulate day.gz --config old.toml --against new.toml",
         ]
     )
 

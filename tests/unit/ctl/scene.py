@@ -51,7 +51,8 @@ def process(pid: int, comm: str, held_mib: int = 100, **fields: Any) -> Candidat
 def world_of(config: Config, *processes: Candidate) -> World:
     """All of them, judged; nobody else is there."""
     policies = PolicySet(config.policies, config.rules)
-    return view(processes, 0, TOTALS, limits_of(config, policies, TOTALS, (), False))
+    limits = limits_of(config, policies, TOTALS, (), False)
+    return view(processes, 0, TOTALS, limits, config.select.swarm)
 
 
 def keep_in(world: World, config: Config) -> Keep:

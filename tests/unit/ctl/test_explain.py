@@ -151,7 +151,7 @@ HOSTILE = st.text(
 
 
 @given(
-    comm=HOSTILE,
+    comm=HOSTILE.map(lambda text: text.encode()[:15].decode(errors="replace")),
     exe=st.none() | HOSTILE.map("/opt/{}".format),
     cmdline=st.none() | HOSTILE,
     unit=st.sampled_from(["", "shop.service", "a*[b]{c,d}?.service", "session-3.scope"]),
@@ -199,3 +199,19 @@ def test_what_a_number_stands_for() -> None:
             find(2147483647, world, proc_fd)
     finally:
         os.close(proc_fd)
+
+
+def test_one_of_a_swarm_dies_with_the_others(tmp_path: Path) -> None:
+    bomb = [process(pid, "bomb", 12, ppid=50, age_s=5.0) for pid in range(100, 400)]
+    one = case(configured(tmp_path), bomb[7], *bomb[:7], *bomb[8:])
+    assert "12 MiB" in one.exempt, "alone it is not worth it"
+    assert "But it would die with bomb[" in told(one)
+    assert one.fields()["dies_with_victim"] is True
+
+
+def test_a_name_that_was_cut_within_a_letter_can_be_written(tmp_path: Path) -> None:
+    c = process(10, "日本語日\ufffd")
+    file = tmp_path / "advice.toml"
+    file.write_text(to_spare(c, "").toml, encoding="utf-8")
+    (rule,) = load(str(file), SIGNALS).rules
+    assert RuleBook([rule]).rule_of(c) is rule

@@ -89,7 +89,7 @@ def test_nobody(config: Config) -> None:
 
 def test_small_ones_are_one_group(config: Config) -> None:
     world = world_of(config, process(10, "a", 1), process(11, "b", 2))
-    (_, reason, names) = ranking.exempt_lines(world, 80)
+    (_, reason, names) = ranking.exempt_lines(world, keep_in(world, config), 80)
     assert reason.strip().startswith("2 (3 MiB), too small")
     assert names == "    b[11], a[10]"
 
@@ -175,3 +175,15 @@ def test_ancestors() -> None:
     crowd = [process(10, "guard", ppid=5), process(5, "sudo", ppid=2), process(2, "x", ppid=2)]
     assert ancestors_of({10}, crowd) == {10, 5, 2}
     assert ancestors_of({99}, crowd) == {99}
+
+
+def test_a_swarm_is_one(config: Config) -> None:
+    bomb = [process(pid, "bomb", 12, ppid=50, age_s=5.0) for pid in range(100, 400)]
+    world = world_of(config, process(50, "sh", 1, sid=50), process(60, "db", 500), *bomb)
+    keep = keep_in(world, config)
+    party = party_of(world.ranked[0], world.processes, keep)
+    assert (party.unit, len(party.members)) == ("swarm", 300)
+    assert [w.candidate.comm for w in world.ranked] == ["bomb", "db"]
+    text = "\n".join(ranking.page(world, keep, 10, 160, unpainted))
+    assert "with 299 more of its swarm" in text
+    assert "exempt: 1 process and" in text, "those who die with it are not exempt"

@@ -68,9 +68,8 @@ def test_kill_is_one_write_where_the_kernel_has_it(tmp_path: Path) -> None:
 
 def test_what_memory_says(tmp_path: Path) -> None:
     tree = FakeCgroups(tmp_path)
-    current = {"memory_current": 400 * MIB, "memory_min": 0, "memory_high": "max"}
-    tree.add("/a", **current, memory_low=200 * MIB)
-    tree.add("/a/b", **current | {"memory_high": 300 * MIB}, memory_low=300 * MIB)
+    for path, low, high in (("/a", 200 * MIB, "max"), ("/a/b", 300 * MIB, str(300 * MIB))):
+        tree.add(path, memory_current=400 * MIB, memory_min=0, memory_low=low, memory_high=high)
     memcg = found(tmp_path).memcg("/a/b")
     assert memcg is not None
     assert memcg.current_bytes == 400 * MIB

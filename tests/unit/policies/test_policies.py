@@ -20,7 +20,7 @@ from tests.shell.rig import candidate
 MIB = 1 << 20
 GIB = 1 << 30
 SCENE = Scene(Totals(8 * GIB, 2 * GIB))
-POD = {"runtime": "containerd", "pod": "p"}
+POD = Owner(runtime="containerd", pod="p")
 
 
 def points(policy: Policy, c: Candidate, scene: Scene = SCENE) -> float:
@@ -92,10 +92,10 @@ def test_omit_exempts_if_root_says_so() -> None:
 
 def test_pods_go_by_their_class() -> None:
     policy = KubernetesPolicy()
-    besteffort = candidate(5, rss_anon_bytes=GIB, oom_score_adj=1000, owner=Owner(**POD, qos="besteffort"))
-    within = candidate(6, rss_anon_bytes=GIB, oom_score_adj=500, owner=Owner(**POD, qos="burstable"))
-    over = candidate(7, rss_anon_bytes=4 * GIB, oom_score_adj=950, owner=Owner(**POD, qos="burstable"))
-    guaranteed = candidate(8, rss_anon_bytes=GIB, oom_score_adj=-997, owner=Owner(**POD, qos="guaranteed"))
+    besteffort = candidate(5, rss_anon_bytes=GIB, oom_score_adj=1000, owner=POD._replace(qos="besteffort"))
+    within = candidate(6, rss_anon_bytes=GIB, oom_score_adj=500, owner=POD._replace(qos="burstable"))
+    over = candidate(7, rss_anon_bytes=4 * GIB, oom_score_adj=950, owner=POD._replace(qos="burstable"))
+    guaranteed = candidate(8, rss_anon_bytes=GIB, oom_score_adj=-997, owner=POD._replace(qos="guaranteed"))
     found = [points(policy, c) for c in (besteffort, over, within, guaranteed)]
     assert found == sorted(found, reverse=True)
     assert found[0] == 200

@@ -13,7 +13,7 @@ POD = "0d8c5b2e-7a41-4f7e-9b1c-2f3e4d5c6b7a"
 POD_ = POD.replace("-", "_")
 USER = "/user.slice/user-1000.slice/user@1000.service"
 
-REAL = {
+REAL: dict[str, dict[str, object]] = {
     "/system.slice/postgresql.service": {
         "unit": "postgresql.service",
         "slice": "system.slice",

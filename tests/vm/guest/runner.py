@@ -61,7 +61,11 @@ class Voice:
 def install_oomguardd() -> None:
     """As a package would put it there."""
     shutil.copytree(JOB / "oomguardd", PACKAGES / "oomguardd", dirs_exist_ok=True)
-    for name, module in (("oomguardd", "oomguardd"), ("oomguardd-reporter", "oomguardd.reporter")):
+    for name, module in (
+        ("oomguardd", "oomguardd"),
+        ("oomguardd-reporter", "oomguardd.reporter"),
+        ("oomguardctl", "oomguardd.ctl"),
+    ):
         script = Path("/usr/bin") / name
         script.write_text(f'#!/bin/sh\nexec /usr/bin/python3 -P -m {module} "$@"\n')
         script.chmod(0o755)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from oomguardd.engine.select import Limits, weigh
-from oomguardd.guard.swarm import Reader, find, outweighs
+from oomguardd.engine.swarm import Reader, find, outweighs
 from oomguardd.model import Candidate, Totals
 from oomguardd.policies.set import PolicySet
 from oomguardd.rules import Clause, Rule
@@ -29,7 +29,7 @@ def bomb(count: int, mib: float = 2.0, age_s: float = 5.0, first: int = 100) -> 
 def reader(people: Iterable[Candidate]) -> Reader:
     known = {c.pid: c for c in people}
     return Reader(
-        lambda: list(known), lambda pid: known[pid].comm if pid in known else None, lambda pid: known.get(pid)
+        lambda: list(known), lambda pid: known[pid].comm if pid in known else None, known.get, known.get
     )
 
 

@@ -7,7 +7,7 @@ in which.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from oomguardd.model import Adjustment, Candidate, Totals, Weighed
 from oomguardd.policies.base import Scene
 from oomguardd.units import format_bytes
 
-SAMPLE = 256
+SAMPLE = 96
 """So many processes are read to see whether there is a swarm at all; 70 µs each."""
 MEMBERS_MAX = 2000
 YOUNG_S = 60.0
@@ -41,6 +41,8 @@ class Reader(NamedTuple):
     """Everybody."""
     name: Callable[[int], str | None]
     """A process's name, for a fifth of what all of it costs."""
+    roughly: Read
+    """Without what rules and policies may ask for."""
     in_full: Read
 
 
@@ -66,13 +68,15 @@ def find(reader: Reader, count: int, least: int, limits: Limits, totals: Totals)
     stride = max(1, count // SAMPLE)
     held: Counter[Key] = Counter()
     number: Counter[Key] = Counter()
+    seen: dict[int, Key] = {}
     for index, pid in enumerate(reader.pids()):
-        if index % stride == 0 and (c := reader.in_full(pid)) is not None and _may_belong(c, small_bytes):
+        if index % stride == 0 and (c := reader.roughly(pid)) is not None and _may_belong(c, small_bytes):
+            seen[pid] = key_of(c)
             held[key_of(c)] += c.held_bytes * stride
             number[key_of(c)] += stride
     for key, _ in held.most_common(3):
         if number[key] >= least:
-            swarm = _gather(reader, key, small_bytes, limits, totals)
+            swarm = _gather(reader, key, seen, small_bytes, limits, totals)
             if swarm is not None and swarm.members >= least:
                 return swarm
     return None
@@ -93,13 +97,15 @@ def _may_belong(c: Candidate, small_bytes: int) -> bool:
     return not c.kernel_thread and c.pid != c.sid and c.pid != 1 and 0 < c.held_bytes < small_bytes
 
 
-def _gather(reader: Reader, key: Key, small_bytes: int, limits: Limits, totals: Totals) -> Swarm | None:
+def _gather(
+    reader: Reader, key: Key, seen: Mapping[int, Key], small_bytes: int, limits: Limits, totals: Totals
+) -> Swarm | None:
     worth_any = limits._replace(smallest_bytes=0)
     scene = Scene(totals)
     largest: Weighed | None = None
     count = held = young = pages = 0
     for pid in reader.pids():
-        c = reader.in_full(pid) if reader.name(pid) == key[2] else None
+        c = reader.in_full(pid) if seen.get(pid, key) == key and reader.name(pid) == key[2] else None
         if c is None or key_of(c) != key or not _may_belong(c, small_bytes):
             continue
         if spare(c, worth_any, scene) is not None:
