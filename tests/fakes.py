@@ -281,8 +281,8 @@ class FakeCgroups:
             _write(root / "cgroup.controllers", b"cpu memory pids\n")
 
     def add(self, cgroup: str, procs: Iterable[int] = (), frozen: bool = False, **files: int | str) -> None:
-        """A cgroup; those above it are made if they are not there. `files` by their names with an underscore
-        for the first dot: memory_low=4096, memory_oom_group=1."""
+        """A cgroup; those above it are made if they are not there. `files` by their names, with underscores
+        for the dots: memory_low=4096, memory_oom_group=1."""
         path = ""
         for name in cgroup.strip("/").split("/"):
             path = f"{path}/{name}"

@@ -61,7 +61,8 @@ _RULES_HEAD = """\
 _PROTECTS_HEAD = """\
 # The kernel's own OOM killer knows no rules. [[protect]] lowers the oom_score_adj of matching
 # processes as they appear, so that it spares them, too, and sets it back when the table is gone. The
-# first that matches decides, as with rules. Each is a [[protect]] with `name` and `match` as above, and
+# first that matches decides, as with rules. Each is a [[protect]] with `name` and `match` as above,
+# and
 """
 _MATCH_HEAD = """\
 # All keys of a `match` must hold; where a key has a list, any of its values suffices.

@@ -16,7 +16,7 @@ minute ago is settled; what was taken in the last seconds is not."""
 APART_S = 2.0
 """Growth is measured over at least so long: between nearer samples it is noise."""
 KEPT = 512
-"""So many processes are remembered; whoever was not seen for longest is forgotten first."""
+"""So many processes are remembered; whoever holds least is forgotten first."""
 
 Identity = tuple[int, int]
 
@@ -86,8 +86,9 @@ class Tenure:
 
     def _forget_some(self) -> None:
         if len(self._seen) >= KEPT:
-            oldest = sorted(self._seen, key=lambda identity: self._seen[identity].at_s)
-            for identity in oldest[: KEPT // 4]:
+            smallest = sorted(self._seen, key=lambda identity: self._seen[identity].held)[: KEPT // 4]
+            for identity in smallest:
+                self._floor_bytes = max(self._floor_bytes, self._seen[identity].held)
                 del self._seen[identity]
 
 

@@ -86,6 +86,7 @@ class Service:
         self._reloads: Reloads | None = None
         self._told: set[str] = set()
         self._shield: Shield | None = None
+        self._shield_timer: asyncio.TimerHandle | None = None
         self._parts = Parts(self._proc_fd, self.outbox)
 
     async def start(self) -> None:
@@ -122,7 +123,6 @@ class Service:
         self._guard.start(loop)
         self._shield = self._parts.shield(os.path.dirname(self._socket), config.guard.dry_run)
         self._retuned()
-        self._mind_shield()
         self._notifier.send("READY=1", f"STATUS=armed, watching {processes} processes")
 
     def stop(self) -> None:
@@ -231,6 +231,8 @@ class Service:
         self._raise_descriptor_limit()
         if self._shield is not None:
             self._shield.retune(self._guard.config.protects)
+            if self._shield_timer is None:
+                self._mind_shield()
 
     def _raise_descriptor_limit(self) -> None:
         """One for each of those who are killed together."""
@@ -243,14 +245,15 @@ class Service:
     def _mind_shield(self) -> None:
         """Not by ticks: these are far apart on a calm machine, and have better things to do on another."""
         guard, shield = self._guard, self._shield
-        if guard is None or shield is None:
+        self._shield_timer = None
+        if guard is None or shield is None or shield.idle:
             return
         try:
             if guard.level < Level.TERM and not guard.striker.busy:
                 shield.step(monotonic_s())
         except (OSError, SensorError) as error:
             self._fault("protect", error)
-        self._loop.call_later(EVERY_S, self._mind_shield)
+        self._shield_timer = self._loop.call_later(EVERY_S, self._mind_shield)
 
     def _revive(self) -> None:
         if self._child is not None:

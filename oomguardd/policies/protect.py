@@ -1,4 +1,4 @@
-"""The processes that keep a machine reachable and in one piece.
+"""Applies the list of protected.py.
 
 Rule of this file: nobody gets onto the list by a name of their choice. A program counts by the path that it
 was started from, below directories that only root writes to, and by who runs it.
@@ -6,201 +6,55 @@ was started from, below directories that only root writes to, and by who runs it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from oomguardd.model import Candidate
 from oomguardd.policies.accounts import is_person
 from oomguardd.policies.base import Scene
+from oomguardd.policies.protected import DIRECTORIES, OWN_UNITS, ROWS, SHELLS, Row, protected_words
 from oomguardd.policies.switched import SwitchedPolicy
 from oomguardd.settings import setting
 from oomguardd.units import parse_percent
 
-_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/nix/store/", "/gnu/store/", "/snap/")
+__all__ = ["ProtectPolicy", "kept", "protected_words"]
+
+_COMM_CHARS = 15
+"""TASK_COMM_LEN of include/linux/sched.h, without the byte that ends it."""
+_WRAPPED = "-wrapped"
+"""NixOS calls a program .sway-wrapped, and a script that starts it sway."""
 
 
-class Row(NamedTuple):
-    """Programs of one kind."""
+class _Names(NamedTuple):
+    """Name of a program -> what it is on the list as."""
 
-    what: str
-    programs: tuple[str, ...]
-    """Names of files; the first that ends in * stands for all that begin like it."""
-    anybody: bool = False
-    """Whether an ordinary user's counts, too: a session has its own."""
+    exact: dict[str, str]
+    beginnings: tuple[tuple[str, str], ...]
 
-
-ROWS = (
-    Row(
-        "systemd and its managers",
-        ("systemd", "systemd-executor", "init", "runit", "runsvdir", "openrc-init"),
-    ),
-    Row("the user's systemd", ("systemd",), anybody=True),
-    Row(
-        "systemd's services",
-        (
-            "systemd-journald",
-            "systemd-udevd",
-            "systemd-logind",
-            "systemd-networkd",
-            "systemd-resolved",
-            "systemd-timesyncd",
-            "systemd-machined",
-            "systemd-homed",
-            "systemd-userdbd",
-            "systemd-oomd",
-            "systemd-networkd*",
-            "elogind",
-            "udevd",
-            "(sd-pam)",
-        ),
-    ),
-    Row("the message bus", ("dbus-daemon", "dbus-broker", "dbus-broker-launch"), anybody=True),
-    Row("remote logins", ("sshd", "sshd-session", "sshd-auth", "dropbear", "tailscaled"), anybody=True),
-    Row(
-        "logins",
-        ("login", "agetty", "getty", "mingetty", "sulogin", "polkitd", "sssd*", "nscd", "nslcd", "winbindd"),
-    ),
-    Row(
-        "the network",
-        (
-            "NetworkManager",
-            "wpa_supplicant",
-            "iwd",
-            "connmand",
-            "dhclient",
-            "dhcpcd",
-            "ifupdown-ng",
-            "firewalld",
-            "keepalived",
-            "openvpn",
-            "charon",
-            "unbound",
-            "dnsmasq",
-        ),
-    ),
-    Row("display servers", ("Xorg", "Xorg.bin", "X", "Xwayland", "Xvnc"), anybody=True),
-    Row(
-        "compositors and desktops",
-        (
-            "gnome-shell",
-            "gnome-session-binary",
-            "gnome-session-service",
-            "kwin_wayland",
-            "kwin_x11",
-            "ksmserver",
-            "plasmashell",
-            "plasma_session",
-            "startplasma*",
-            "mutter",
-            "muffin",
-            "cinnamon",
-            "cinnamon-session-binary",
-            "xfwm4",
-            "xfce4-session",
-            "lxqt-session",
-            "mate-session",
-            "marco",
-            "budgie-wm",
-            "sway",
-            "weston",
-            "wayfire",
-            "labwc",
-            "river",
-            "niri",
-            "Hyprland",
-            "cosmic-comp",
-            "cosmic-session",
-            "i3",
-            "openbox",
-            "bspwm",
-            "awesome",
-            "phoc",
-        ),
-        anybody=True,
-    ),
-    Row(
-        "display managers",
-        ("gdm", "gdm3", "gdm-session-worker", "sddm", "sddm-helper", "lightdm", "greetd", "lxdm"),
-    ),
-    Row(
-        "container managers",
-        (
-            "dockerd",
-            "containerd",
-            "containerd-shim*",
-            "docker-proxy",
-            "crio",
-            "conmon",
-            "runc",
-            "crun",
-            "podman",
-            "lxc-start",
-            "lxd",
-            "incusd",
-            "lxcfs",
-            "libvirtd",
-            "virtqemud",
-            "virtlogd",
-        ),
-    ),
-    Row(
-        "Kubernetes",
-        ("kubelet", "kube-proxy", "k3s", "k3s-server", "rke2", "microk8s", "flanneld", "calico-node"),
-    ),
-    Row("Slurm", ("slurmctld", "slurmd", "slurmstepd", "slurmdbd", "munged")),
-    Row(
-        "cluster and storage",
-        (
-            "corosync",
-            "pacemakerd",
-            "pacemaker-*",
-            "etcd",
-            "ceph-mon",
-            "ceph-osd",
-            "ceph-mgr",
-            "glusterd",
-            "multipathd",
-            "iscsid",
-            "rpcbind",
-            "rpc.*",
-            "dmeventd",
-            "lvmpolld",
-            "mdadm",
-            "zed",
-            "sbd",
-            "watchdog",
-        ),
-    ),
-    Row("time", ("chronyd", "ntpd", "ntpd-rs", "ptp4l")),
-    Row(
-        "guests' agents",
-        ("qemu-ga", "vmtoolsd", "hv_kvp_daemon", "waagent", "google_guest_agent", "amazon-ssm-agent"),
-    ),
-    Row(
-        "others that end processes",
-        ("earlyoom", "nohang", "oomd", "bustd", "oomguardd", "oomguardd-reporter"),
-    ),
-)
-
-SHELLS = frozenset(
-    {"bash", "dash", "sh", "zsh", "fish", "ksh", "ksh93", "mksh", "tcsh", "csh", "busybox", "nu"}
-)
+    def find(self, program: str) -> str:
+        """Empty if it is not on the list."""
+        found = self.exact.get(program)
+        if found is not None:
+            return found
+        return next((what for begin, what in self.beginnings if program.startswith(begin)), "")
 
 
-def _exact_and_beginnings(rows: tuple[Row, ...]) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
-    exact: dict[str, str] = {}
-    beginnings = []
-    for row in rows:
-        for program in row.programs:
-            if program.endswith("*"):
-                beginnings.append((program[:-1], row.what))
-            else:
-                exact.setdefault(program, row.what)
-    return exact, tuple(beginnings)
+def _names(rows: Iterable[Row], chars: int | None = None) -> _Names:
+    """With `chars`: of what is left of the names when they are cut at so many characters."""
+    pairs = [(program, row.what) for row in rows for program in row.programs]
+    return _Names(
+        {program[:chars]: what for program, what in pairs if not program.endswith("*")},
+        tuple((program[:-1][:chars], what) for program, what in pairs if program.endswith("*")),
+    )
 
 
-_OF_ROOT = _exact_and_beginnings(ROWS)
-_OF_ANYBODY = _exact_and_beginnings(tuple(row for row in ROWS if row.anybody))
+_OF_ALL = _names(ROWS)
+_OF_ANYBODY = _names(row for row in ROWS if row.anybody)
+_COMMS = _names(ROWS, _COMM_CHARS)
+_UNITS = {unit: row.what for row in ROWS for unit in row.units}
+_BY_UNIT = {unit: _names([row]) for row in ROWS for unit in row.units}
+_NONE = _Names({}, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,35 +71,53 @@ class ProtectPolicy(SwitchedPolicy):
         " problem.",
         high="100%",
     )
+    sessions: bool = setting(
+        "true",
+        bool,
+        "Whether that includes what people run for their own sessions, such as a compositor or the shell of a"
+        " login. false is for a machine whose users are not trusted: such a program can be made to hold"
+        " anything (LD_PRELOAD).",
+    )
     name = "protect"
     needs = frozenset({"exe"})
 
     def spare(self, c: Candidate, scene: Scene) -> str:
-        what = kept(c)
+        what = kept(c, self.sessions)
         if not what or scene.points(c.held_bytes) > self.up_to_pct * 10:
             return ""
         return f"{what}: keeps the machine reachable (policy protect)"
 
 
-def kept(c: Candidate) -> str:
-    """What it is on the list as; empty if it is not. Never what runs in a container or in a job."""
-    if c.owner.runtime or not c.exe or not c.exe.startswith(_SYSTEM):
+def kept(c: Candidate, sessions: bool = True) -> str:
+    """What it is on the list as; empty if it is not. Never what runs in a container or in a job.
+
+    `sessions`: whether people's processes may be on it, too.
+    """
+    if c.owner.runtime:
         return ""
-    program = c.exe.rpartition("/")[2]
+    if c.owner.unit in OWN_UNITS:
+        return "oomguardd's own"
+    person = is_person(c.uid)
+    if not c.exe:
+        return "" if person else _of_unknown_program(c)
+    if not c.exe.startswith(DIRECTORIES):
+        return ""
+    program = _program(c.exe)
+    if person:
+        # A cluster's daemons may have a user with a person's uid, but no person is in their units.
+        found = _BY_UNIT.get(c.owner.unit, _NONE).find(program)
+        if found or not sessions:
+            return found
     if c.pid == c.sid and c.terminal and program in SHELLS:
-        return "a login's shell"
-    exact, beginnings = _OF_ANYBODY if is_person(c.uid) else _OF_ROOT
-    found = exact.get(program)
-    if found is None:
-        found = next((what for begin, what in beginnings if program.startswith(begin)), "")
-    return found
+        return "login's shell"
+    return (_OF_ANYBODY if person else _OF_ALL).find(program)
 
 
-def protected_words() -> list[str]:
-    """The list, a line for each kind."""
-    lines = []
-    for row in ROWS:
-        whose = "anybody's" if row.anybody else "root's and system users'"
-        lines.append(f"{row.what} ({whose}): {', '.join(row.programs)}")
-    lines.append(f"shells that lead a session on a terminal: {', '.join(sorted(SHELLS))}")
-    return lines
+def _of_unknown_program(c: Candidate) -> str:
+    """Where /proc/PID/exe cannot be read: root's processes have names that nobody else has chosen."""
+    return _UNITS.get(c.owner.unit, "") or (_COMMS.find(c.comm) if c.uid == 0 else "")
+
+
+def _program(exe: str) -> str:
+    name = exe.rpartition("/")[2]
+    return name[1 : -len(_WRAPPED)] if name.startswith(".") and name.endswith(_WRAPPED) else name

@@ -18,7 +18,9 @@ import pytest
 from oomguardd.ctl.__main__ import main
 from tests.tapes import leaking, write
 
-HOLDER = "import time; held = bytearray(40 << 20); print('ready', flush=True); time.sleep(60)"
+MARK = f"holder-of-{os.getpid()}"
+"""Other tests may be running."""
+HOLDER = f"import time; held = bytearray(40 << 20); print('ready', flush=True); time.sleep(60) # {MARK}"
 RULES = """
 [[rule]]
 name = "mine"
@@ -231,6 +233,46 @@ def test_a_machine_is_recorded_and_played(holder: int, tmp_path: Path, none: str
         *_, summary = ctl_json("simulate", path, "--config", none)
         assert (summary["kind"], summary["moments"], summary["unusable_lines"]) == ("summary", 3, 0)
     assert str(holder) in (tmp_path / "r").read_text()
+
+
+def test_a_real_process_is_chosen_from_a_recording(holder: int, tmp_path: Path) -> None:
+    file = tmp_path / "at-once.toml"
+    file.write_text(
+        f"""
+[[trigger]]
+name = "at-once"
+level = "terminate"
+mem_available = "<100%"
+[[rule]]
+name = "holder"
+match = {{ cmdline_regex = "# {MARK}$" }}
+kill = "process"
+[[rule]]
+name = "others"
+match = {{ name = "*" }}
+do = "never"
+"""
+    )
+    path = str(tmp_path / "r.gz")
+    ctl("record", path, "--for", "300ms", "--interval", "100ms")
+    *_, summary = ctl_json("simulate", path, "--config", str(file))
+    assert [(kill["pid"], kill["signal"]) for kill in summary["kills"]] == [(holder, "SIGTERM")]
+    (kill,) = summary["kills"]
+    assert kill["held_bytes"] >= 40 << 20
+    assert kill["lived_until_s"] > kill["t_s"], "the recording has it to its end"
+
+
+def test_a_full_disk_is_said_and_what_fits_is_kept(tmp_path: Path, none: str) -> None:
+    path = tmp_path / "r"
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 16; trap "" XFSZ; exec "$@"', "sh", *command("record", str(path))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "the file has what could be written" in done.stderr
+    assert "cut off" in run("simulate", str(path), "--config", none).stderr
 
 
 def test_a_redacted_recording_has_no_arguments(holder: int, tmp_path: Path) -> None:

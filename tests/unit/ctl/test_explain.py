@@ -105,7 +105,7 @@ def test_exempt(tmp_path: Path, c: Candidate, why: str, advice: str) -> None:
 def test_exempt_by_a_policy(tmp_path: Path) -> None:
     c = process(9, "sshd", 100, uid=0, exe="/usr/sbin/sshd")
     one = case(configured(tmp_path, plain=False), c)
-    assert "remote logins" in one.exempt
+    assert "(policy protect)" in one.exempt
     assert "[policy.protect] enabled = false" in told(one)
     assert "Policy protect exempts it" in told(one)
 
