@@ -47,7 +47,8 @@ MATCH_KEYS = (
     MatchKey("user", Kind.USER, "the user that it runs as", False),
     MatchKey("group", Kind.GROUP, "the group that it runs as", False),
     MatchKey("cgroup", Kind.TEXT, "the path of its cgroup", False),
-    MatchKey("unit", Kind.TEXT, "its systemd unit, of the system manager or of the user's", False),
+    MatchKey("unit", Kind.TEXT, "its systemd unit, of the system manager", False),
+    MatchKey("user_unit", Kind.TEXT, "its systemd unit, of the user's own manager", True),
     MatchKey("slice", Kind.TEXT, "the systemd slice of its unit", False),
     MatchKey("app", Kind.TEXT, "the application of a desktop session, out of its scope's name", True),
     MatchKey(

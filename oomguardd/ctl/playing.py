@@ -111,6 +111,11 @@ def summary(tally: Tally, unread: Iterable[str]) -> Iterator[str]:
         yield _kill_words(kill, tally)
     if len(tally.kills) > _MOST_KILLS:
         yield f"and {len(tally.kills) - _MOST_KILLS} more"
+    if tally.kills:
+        yield (
+            "behind the first kill this is an estimate: victims die at once, what they held counts as"
+            " available, and pressure stays as it was recorded"
+        )
     if tally.kernel_kills:
         yield f"the kernel's OOM killer killed {counted(tally.kernel_kills, 'process')} in the recording"
     missing = sorted(unread)
@@ -183,10 +188,12 @@ def _event_lines(event: Event, verbose: bool) -> Iterator[str]:
         yield f"  {together}"
     if not verbose:
         return
-    for term in (*kernel_terms(c, totals), *policy_terms(w, totals)):
+    for term in kernel_terms(c, totals):
         if term.points:
             held = "" if term.size_bytes is None else f" {size(term.size_bytes)}"
-            yield f"  {f'{term.points:+.1f}':>8}  {safe(term.why)}{held}"
+            yield f"  {f'{term.points:+.1f}':>8}  {term.why}{held}"
+    for term in policy_terms(w, totals):
+        yield f"  {f'{term.points:+.1f}':>8}  {safe(term.name)}: {safe(term.why)}"
     for other in event.world.verdict.runners_up[:_RUNNERS_UP]:
         points = digits(to_points(other.pages, totals))
         yield f"  then {safe(other.candidate.comm)}[{other.candidate.pid}]: {points} points"

@@ -6,9 +6,11 @@ Rule of this file: only what is certain is said. Two patterns that are merely al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+from oomguardd.policies import pattern
 from oomguardd.policies.clauses import EVERYBODY_HAS, HOST, KEYS, key_of
-from oomguardd.policies.pattern import Pattern, compile_glob, compile_regex
+from oomguardd.policies.pattern import Pattern
 from oomguardd.rules import Clause, Kind, Rule
 
 NAME_BYTES = 15
@@ -16,6 +18,8 @@ NAME_BYTES = 15
 DOMAINS = {"nice": (-20.0, 19.0), "oom_score_adj": (-1000.0, 1000.0), "age": (0.0, float("inf"))}
 ONLY_IN = {"container": "a container", "pod": "a pod", "qos": "a pod", "job": "a Slurm job"}
 """Keys of what nothing on the host itself has."""
+compile_glob = lru_cache(maxsize=4096)(pattern.compile_glob)
+compile_regex = lru_cache(maxsize=1024)(pattern.compile_regex)
 UNKNOWN = "\0"
 """Stands for whatever a star may stand for: no text has it."""
 
