@@ -14,7 +14,7 @@ from oomguardd.kernel.cgroup_level import Level
 from oomguardd.kernel.cgroupfs import Cgroups
 from oomguardd.kernel.clock import monotonic_s
 from oomguardd.kernel.process import parent
-from oomguardd.kernel.program import in_our_user_namespace, read_cmdline, read_exe, read_genuine_exe
+from oomguardd.kernel.program import read_claim, read_cmdline, read_exe, read_genuine_exe
 from oomguardd.model import Candidate
 from oomguardd.runtimes import owner_of
 
@@ -28,7 +28,8 @@ class Dossier:
     """Completes candidates. `begin` a choice before each round: within one, what is alike is read once."""
 
     def __init__(self, proc_fd: int, cgroups: Cgroups | None, programs: Programs | None) -> None:
-        """Without `programs` command lines are read at once, however long that takes: not for the guard."""
+        """Without `programs` what can make us wait is read at once, however long that takes: not for the
+        guard."""
         self._proc_fd = proc_fd
         self._cgroups = cgroups
         self._programs = programs
@@ -56,18 +57,21 @@ class Dossier:
         return replace(c, **found)
 
     def _exe(self, c: Candidate) -> str | None:
-        """Whoever may make a user namespace can put a program of theirs at any path in it: that of such a
-        process has to be proved."""
-        if c.uid == 0 or in_our_user_namespace(self._proc_fd, c.pid):
+        """Only root's word is taken for it. Whoever may make a user namespace, or mount with FUSE, can run a
+        program of theirs under any path, and out of that namespace, too; so the path has to be proved."""
+        if c.uid == 0:
             return read_exe(self._proc_fd, c.pid)
+        claim = read_claim(self._proc_fd, c.pid)
+        if claim is None or claim.proved:
+            return None if claim is None else claim.path
         if self._programs is None:
             return read_genuine_exe(self._proc_fd, c.pid)
-        return self._programs.get(c, self._patience()).exe
+        return self._programs.exe(c, claim, self._patience())
 
     def _cmdline(self, c: Candidate) -> str | None:
         if self._programs is None:
             return read_cmdline(self._proc_fd, c.pid)
-        return self._programs.get(c, self._patience()).cmdline
+        return self._programs.cmdline(c, self._patience())
 
     def _patience(self) -> float:
         return max(0.0, self._wait_until_s - monotonic_s())

@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from oomguardd.kernel.lookup import FileId, file_at, file_of_link
 from oomguardd.kernel.process import pids
 
 CMDLINE_MAX_BYTES = 4096
@@ -17,6 +19,16 @@ _DELETED = b" (deleted)"
 _READ = os.O_RDONLY | os.O_CLOEXEC
 _SCAN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OURS = (errno.EMFILE, errno.ENFILE)
+
+
+class Claim(NamedTuple):
+    """Where a process says that its program is."""
+
+    path: str
+    file: FileId | None
+    """The program; None if that cannot be told."""
+    proved: bool
+    """The path leads to it. If not, it may still do so for who can wait (`read_genuine_exe`)."""
 
 
 def read_exe(proc_fd: int, pid: int) -> str | None:
@@ -28,6 +40,18 @@ def read_exe(proc_fd: int, pid: int) -> str | None:
     """
     _, target = _find_link(proc_fd, pid)
     return _text(target.removesuffix(_DELETED)) or None
+
+
+def read_claim(proc_fd: int, pid: int) -> Claim | None:
+    """As `read_exe`, with what can be said about it without waiting."""
+    name, target = _find_link(proc_fd, pid)
+    if not target.startswith(b"/"):
+        return None
+    file = file_of_link(proc_fd, name)
+    path = target.removesuffix(_DELETED)
+    # Nobody can have exchanged the program between the two looks but by another, whose path was not that.
+    proved = file is not None and path == target and file_at(path) == file
+    return Claim(_text(path), file, proved)
 
 
 def read_genuine_exe(proc_fd: int, pid: int) -> str | None:
@@ -45,7 +69,7 @@ def read_genuine_exe(proc_fd: int, pid: int) -> str | None:
     except OSError:
         return None
     views = [b""]
-    if in_our_user_namespace(proc_fd, pid):
+    if _in_our_user_namespace(proc_fd, pid):
         # Nobody but root can have made the mounts that it sees, such as those of a container.
         views.append(b"%d/root" % pid)
     deleted = target.endswith(_DELETED) and program.st_nlink == 0
@@ -120,8 +144,7 @@ def _is_there(proc_fd: int, path: bytes, program: os.stat_result, deleted: bool)
     return os.path.samestat(found, program)
 
 
-def in_our_user_namespace(proc_fd: int, pid: int) -> bool:
-    """Whether only root can have made the mounts that it sees."""
+def _in_our_user_namespace(proc_fd: int, pid: int) -> bool:
     try:
         theirs = os.readlink(f"{pid}/ns/user", dir_fd=proc_fd)
         return theirs == os.readlink("self/ns/user", dir_fd=proc_fd)

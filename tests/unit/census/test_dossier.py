@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from oomguardd.census.dossier import WAIT_S, Dossier
-from oomguardd.census.programs import UNKNOWN, Programs
+from oomguardd.census.programs import Programs
+from oomguardd.kernel.cgroupfs import find_cgroups
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import inspect
+from oomguardd.kernel.program import read_claim
 from oomguardd.model import Candidate
-from tests.fakes import MIB, FakeProc
+from tests.fakes import MIB, FakeCgroups, FakeProc
 from tests.shell.rig import candidate, sleeper
 
 ALL = frozenset({"exe", "cmdline", "ancestors", "memcg"})
@@ -96,19 +98,95 @@ def test_a_process_that_makes_readers_wait_keeps_nobody_waiting(proc: FakeProc) 
     began_s = time.monotonic()
     assert dossier.complete(stuck, frozenset({"cmdline"})).cmdline is None
     assert time.monotonic() - began_s < 100 * WAIT_S
-    assert programs.get(fine, 5.0).cmdline == "fine -x"
+    assert programs.cmdline(fine, 5.0) == "fine -x"
     threading.Thread(target=pipe.write_bytes, args=(b"late\0",), daemon=True).start()
-    assert programs.get(stuck, 5.0).cmdline == "late"
+    assert programs.cmdline(stuck, 5.0) == "late"
     programs.close()
+
+
+def test_who_holds_up_command_lines_holds_up_no_proof_of_a_program(proc: FakeProc) -> None:
+    for pid in (50, 51):
+        proc.add(pid, comm="stuck", rss=MIB)
+        os.mkfifo(Path(proc.proc_root) / f"{pid}/cmdline")
+    proc.add(52, comm="sleep", exe=os.path.realpath("/bin/sleep"))
+    programs = Programs(proc.fd, threads=2)
+    programs.start()
+    for pid in (50, 51):
+        assert programs.cmdline(read(proc.fd, pid)) is None
+    deadline_s = time.monotonic() + 10
+    while programs.stuck < 2 and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert programs.stuck == 2
+    began_s = time.monotonic()
+    assert programs.cmdline(read(proc.fd, 52), 5.0) is None
+    assert time.monotonic() - began_s < 2, "nobody waits for threads that are stuck"
+    claim = read_claim(proc.fd, 52)
+    assert claim is not None
+    assert programs.exe(read(proc.fd, 52), claim, 5.0) == claim.path
+    for pid in (50, 51):
+        (Path(proc.proc_root) / f"{pid}/cmdline").write_bytes(b"late\0")
+    programs.close()
+
+
+def test_another_program_of_the_same_name_is_not_taken_for_the_first(proc: FakeProc, tmp_path: Path) -> None:
+    """It keeps pid, start and name through exec."""
+    genuine, own = tmp_path / "a/database", tmp_path / "b/database"
+    for path in (genuine, own):
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    proc.add(50, comm="database", exe=str(genuine))
+    programs = Programs(proc.fd)
+    programs.start()
+    c, claim = read(proc.fd, 50), read_claim(proc.fd, 50)
+    assert claim is not None
+    assert programs.exe(c, claim, 5.0) == str(genuine)
+    link = Path(proc.proc_root) / "50/exe"
+    link.unlink()
+    link.symlink_to(own)
+    second = read_claim(proc.fd, 50)
+    assert second is not None
+    assert programs.exe(c, second._replace(path=str(genuine)), 0.2) is None
+    assert Dossier(proc.fd, None, programs).complete(c, ALL).exe == str(own)
+    programs.close()
+
+
+def test_the_path_of_a_users_program_is_proved(proc: FakeProc, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"")
+    proc.add(50, uid=1000, exe=str(program))
+    proc.add(51, uid=1000, exe="/usr/bin/made-up")
+    dossier = Dossier(proc.fd, None, None)
+    assert dossier.complete(read(proc.fd, 50), ALL).exe == str(program)
+    assert dossier.complete(read(proc.fd, 51), ALL).exe is None
+
+
+def test_a_cgroup_is_read_once_in_a_choice(proc: FakeProc, tmp_path: Path) -> None:
+    tree = FakeCgroups(tmp_path / "cgroup")
+    tree.add("/a/b", memory_current=MIB, memory_low=MIB)
+    cgroups = find_cgroups(str(tmp_path / "cgroup"))
+    assert cgroups is not None
+    proc.add(50, cgroup="/a/b")
+    dossier = Dossier(proc.fd, cgroups, None)
+    needs = frozenset({"memcg"})
+    for low, share in ((MIB, 1.0), (0, 1.0)):
+        tree.add("/a", memory_current=MIB, memory_low=low)
+        memcg = dossier.complete(read(proc.fd, 50), needs).memcg
+        assert memcg is not None
+        assert memcg.protected_share == share
+    dossier.begin()
+    memcg = dossier.complete(read(proc.fd, 50), needs).memcg
+    assert memcg is not None
+    assert memcg.protected_share == 0.0
+    cgroups.close()
 
 
 def test_nothing_is_read_before_it_is_started_and_pids_are_not_believed(proc: FakeProc) -> None:
     proc.add(50, comm="x", cmdline="x -a", start_ticks=100)
     programs = Programs(proc.fd)
     known = read(proc.fd, 50)
-    assert programs.get(known, 0.05) is UNKNOWN
+    assert programs.cmdline(known, 0.05) is None
     programs.start()
-    assert programs.get(known, 5.0).cmdline == "x -a"
-    assert programs.get(candidate(50, comm="x", start_ticks=99), 0.2) is UNKNOWN, "another had that pid"
+    assert programs.cmdline(known, 5.0) == "x -a"
+    assert programs.cmdline(candidate(50, comm="x", start_ticks=99), 0.2) is None, "another had that pid"
     programs.close()
     programs.close()

@@ -95,7 +95,7 @@ def test_a_program_that_must_live_saves_the_group_and_not_the_tree(
     proc: FakeProc, tree: tuple[FakeCgroups, Cgroups]
 ) -> None:
     family(proc, True)
-    proc.add(70, "db", rss=MIB, cgroup=SCOPE, exe="/opt/db", children=())
+    proc.add(70, "db", rss=MIB, cgroup=SCOPE, uid=0, exe="/opt/db", children=())
     fake, cgroups = tree
     fake.add(SCOPE, (50, 51, 52, 53, 54, 70))
     party = muster(proc, cgroups).gather(weighed(proc, 50, "unit"), KEEP)
@@ -217,7 +217,7 @@ def test_latecomers(proc: FakeProc, tree: tuple[FakeCgroups, Cgroups]) -> None:
     late = room.latecomers(w.candidate, party, KEEP)
     assert [member.pid for member in late.members] == [60, 52]
     assert late.clear
-    proc.add(70, "db", rss=MIB, cgroup=SCOPE, exe="/opt/db")
+    proc.add(70, "db", rss=MIB, cgroup=SCOPE, uid=0, exe="/opt/db")
     fake.add(SCOPE, (50, 51, 52, 70))
     late = room.latecomers(w.candidate, party, KEEP)
     assert [member.pid for member in late.members] == [52]
