@@ -35,7 +35,7 @@ MOST_JUMPS = 250
 MOST_CLASSES = 255
 """Kinds of characters that a pattern tells apart: each is one byte of the text as the automaton reads it."""
 
-ROOM = 8192
+ROOM = 4096
 """Followers that are remembered of one pattern, 8 bytes each; when they are full, all are forgotten."""
 
 EDGE, OTHER, WORD = 0, 1, 2

@@ -20,32 +20,35 @@ Getter = Callable[[Candidate], Any]
 
 KEYS = {key.name: key for key in MATCH_KEYS}
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "name": ("comm",),
-    "exe": ("exe",),
-    "cmdline": ("cmdline",),
-    "user": ("uid",),
-    "group": ("gid",),
-    "cgroup": ("cgroup",),
-    "unit": ("owner.unit",),
-    "user_unit": ("owner.user_unit",),
-    "slice": ("owner.slice",),
-    "app": ("owner.app",),
-    "runtime": ("owner.runtime",),
-    "container": ("owner.container",),
-    "pod": ("owner.pod",),
-    "qos": ("owner.qos",),
-    "job": ("owner.job",),
-    "ancestor": ("ancestors",),
-    "nice": ("nice",),
-    "oom_score_adj": ("oom_score_adj",),
-    "age": ("age_s",),
-    "terminal": ("terminal",),
+FIELDS: dict[str, str] = {
+    "name": "comm",
+    "exe": "exe",
+    "cmdline": "cmdline",
+    "user": "uid",
+    "group": "gid",
+    "cgroup": "cgroup",
+    "unit": "owner.unit",
+    "user_unit": "owner.user_unit",
+    "slice": "owner.slice",
+    "app": "owner.app",
+    "runtime": "owner.runtime",
+    "container": "owner.container",
+    "pod": "owner.pod",
+    "qos": "owner.qos",
+    "job": "owner.job",
+    "ancestor": "ancestors",
+    "nice": "nice",
+    "oom_score_adj": "oom_score_adj",
+    "age": "age_s",
+    "terminal": "terminal",
 }
 """Where a candidate has what a key is about."""
 
 EVERYBODY_HAS = frozenset({"name", "cgroup"})
 """Keys of which even an empty text is one."""
+
+MOST_NEEDLES = 4
+"""Of one clause; more of them take as long as the clause."""
 
 HOST = "host"
 """The word for no runtime at all."""
@@ -85,6 +88,8 @@ class Compiled(NamedTuple):
     """Texts or numbers that match, if they can be counted; None if not."""
     cost: int
     """How long the test takes compared with those of others, in no unit."""
+    needles: tuple[str, ...] = ()
+    """One of them is in the candidate's haystack() whenever the clause holds; empty if none is known."""
 
 
 def compile_clause(clause: Clause) -> Compiled:
@@ -92,7 +97,7 @@ def compile_clause(clause: Clause) -> Compiled:
     kind = KEYS[clause.key].kind
     if kind is Kind.TEXT:
         return _text(clause)
-    get: Getter = attrgetter(FIELDS[clause.key][0])
+    get: Getter = attrgetter(FIELDS[clause.key])
     if kind in (Kind.RANGE, Kind.AGE):
         return Compiled(clause, _between(get, clause.low, clause.high), None, 0)
     if kind is Kind.FLAG:
@@ -111,28 +116,30 @@ def compile_patterns(clause: Clause) -> tuple[Pattern, ...]:
 
 def _text(clause: Clause) -> Compiled:
     key, patterns = clause.key, compile_patterns(clause)
-    get: Getter = attrgetter(FIELDS[key][0])
+    get: Getter = attrgetter(FIELDS[key])
     literals = frozenset(text for each in patterns if (text := each.literal) or text == "")
     others = [each for each in patterns if each.literal is None]
     if not others and key != "ancestor":
         values = literals if key in EVERYBODY_HAS else literals - {""}
-        return Compiled(clause, _equal(key, get, values), values, 1)
+        return Compiled(clause, lambda c: get(c) in values, values, 1)
     accepts = _any_of(literals, others) if others else literals.__contains__
     cost = sum(1 + each.cost for each in patterns) * {"cmdline": 8, "ancestor": 4}.get(key, 2)
-    return Compiled(clause, _matching(key, get, accepts), None, cost)
+    needles = tuple(dict.fromkeys(needle for each in patterns for needle in each.needles))
+    known = all(each.needles for each in patterns) and len(needles) <= MOST_NEEDLES
+    return Compiled(clause, _matching(key, get, accepts), None, cost, needles if known else ())
 
 
-def _equal(key: str, get: Getter, values: frozenset[str]) -> Test:
-    if key == "unit":
-        return lambda c: c.owner.unit in values or c.owner.user_unit in values
-    return lambda c: get(c) in values
+def haystack(key: str) -> Getter:
+    """The text that a TEXT is about, or all of them; empty if there is none."""
+    if key == "ancestor":
+        return lambda c: "\n".join(c.ancestors)
+    get: Getter = attrgetter(FIELDS[key])
+    return lambda c: get(c) or ""
 
 
 def _matching(key: str, get: Getter, accepts: Callable[[Any], bool]) -> Test:
     if key == "ancestor":
         return lambda c: any(name and accepts(name) for name in c.ancestors)
-    if key == "unit":
-        return lambda c: any(unit and accepts(unit) for unit in (c.owner.unit, c.owner.user_unit))
     if key in EVERYBODY_HAS:
         return lambda c: accepts(get(c))
     return lambda c: bool(text := get(c)) and accepts(text)

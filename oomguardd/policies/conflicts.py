@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from oomguardd.policies import pattern
 from oomguardd.policies.clauses import EVERYBODY_HAS, HOST, KEYS, key_of
-from oomguardd.policies.pattern import Pattern
+from oomguardd.policies.pattern import Pattern, compile_glob, compile_regex
 from oomguardd.rules import Clause, Kind, Rule
 
 NAME_BYTES = 15
 """TASK_COMM_LEN of include/linux/sched.h, without the byte that ends it."""
+WORKER = "kworker/"
+"""Names of these threads are longer: fs/proc/array.c, proc_task_name()."""
 DOMAINS = {"nice": (-20.0, 19.0), "oom_score_adj": (-1000.0, 1000.0), "age": (0.0, float("inf"))}
 ONLY_IN = {"container": "a container", "pod": "a pod", "qos": "a pod", "job": "a Slurm job"}
 """Keys of what nothing on the host itself has."""
-compile_glob = lru_cache(maxsize=4096)(pattern.compile_glob)
-compile_regex = lru_cache(maxsize=1024)(pattern.compile_regex)
 UNKNOWN = "\0"
 """Stands for whatever a star may stand for: no text has it."""
 
@@ -52,40 +51,55 @@ def shadowed_by(rules: Sequence[Rule]) -> list[tuple[int, int]]:
 
 def _impossible(clause: Clause) -> str:
     if clause.key in DOMAINS:
-        least, most = DOMAINS[clause.key]
-        low = least if clause.low is None else clause.low
-        high = most if clause.high is None else clause.high
-        if low > high:
-            return f"{low:g} is more than {high:g}"
-        if high < least or low > most:
-            return f"it is always from {least:g} to {most:g}"
+        return _outside(clause, *DOMAINS[clause.key])
     if clause.regex or not clause.texts:
         return ""
-    if clause.key == "name":
-        long = [text for text in clause.texts if _least_bytes(text) > NAME_BYTES]
-        if len(long) == len(clause.texts):
-            return f"the kernel cuts names to {NAME_BYTES} bytes (write {long[0][:NAME_BYTES]}, or use exe)"
-    if clause.key in ("exe", "cgroup") and all(text[:1] not in "/*?[\\^" for text in clause.texts):
-        return "it is a whole path and begins with / (write */ in front of it)"
+    whys = [_odd(clause.key, text) for text in clause.texts]
+    return whys[0] if all(whys) else ""
+
+
+def _outside(clause: Clause, least: float, most: float) -> str:
+    low = least if clause.low is None else clause.low
+    high = most if clause.high is None else clause.high
+    if low > high:
+        return f"{low:g} is more than {high:g}"
+    return f"it is always from {least:g} to {most:g}" if high < least or low > most else ""
+
+
+def _odd(key: str, glob: str) -> str:
+    """Why no text that it matches is one of that key's."""
+    pieces = _compiled(glob, False).pieces
+    needed = "".join(pieces or ())
+    if key in ("name", "ancestor") and not glob.startswith(WORKER):
+        if len(needed.encode(errors="replace")) > NAME_BYTES:
+            return f"the kernel cuts names to {NAME_BYTES} bytes (write {glob[:NAME_BYTES]}, or use exe)"
+    elif key in ("exe", "cgroup"):
+        if glob[:1] not in "/*?[\\^":
+            return "it is a whole path and begins with / (write */ in front of it)"
+        if pieces and pieces[-1].endswith("/") and needed != "/":
+            return f"it is a whole path and does not end with / (write {glob}*)"
+    elif key == "pod" and needed.strip("0123456789abcdef-"):
+        return "it is the UID of a pod, not its name (kubectl get pod -o yaml shows it)"
+    elif key == "job" and needed and not needed.isalnum():
+        return "it is the number of a job (squeue -O JobID shows it)"
     return ""
-
-
-def _least_bytes(glob: str) -> int:
-    """The fewest bytes that can match."""
-    pieces = compile_glob(glob).pieces
-    return 0 if pieces is None else sum(len(piece.encode()) for piece in pieces)
 
 
 def _exclude_each_other(match: Sequence[Clause]) -> tuple[str, str] | None:
     """The same key twice, as a list of literals and as a pattern that none of them matches."""
     for clause in match:
         for other in match:
-            if other is clause or other.key != clause.key or KEYS[clause.key].kind is not Kind.TEXT:
+            if other is clause or other.key != clause.key or not _has_one_text(clause.key):
                 continue
             literals = _literals(clause)
             if literals and not any(p.matches(text) for p in _patterns(other) for text in literals):
                 return key_of(clause), f"{key_of(other)} matches none of it"
     return None
+
+
+def _has_one_text(key: str) -> bool:
+    """A process has several ancestors: each clause may hold for another one."""
+    return KEYS[key].kind is Kind.TEXT and key != "ancestor"
 
 
 def _implies(narrow: Clause, wide: Clause) -> bool:
@@ -105,13 +119,18 @@ def _implies(narrow: Clause, wide: Clause) -> bool:
 
 
 def _everybody(clause: Clause) -> bool:
+    """Whether it holds for all there are."""
+    if clause.key in DOMAINS:
+        least, most = DOMAINS[clause.key]
+        return _contained(clause._replace(low=least, high=most), clause)
     return not clause.regex and clause.key in EVERYBODY_HAS and "*" in clause.texts
 
 
 def _contained(narrow: Clause, wide: Clause) -> bool:
-    above = wide.low is None or (narrow.low is not None and narrow.low >= wide.low)
-    below = wide.high is None or (narrow.high is not None and narrow.high <= wide.high)
-    return above and below
+    least, most = DOMAINS[wide.key]
+    low = least if narrow.low is None else max(least, narrow.low)
+    high = most if narrow.high is None else min(most, narrow.high)
+    return (wide.low is None or low >= wide.low) and (wide.high is None or high <= wide.high)
 
 
 def _covered(text: str, regex: bool, wide: Clause) -> bool:
@@ -119,7 +138,7 @@ def _covered(text: str, regex: bool, wide: Clause) -> bool:
         return True
     if not wide.regex and "*" in wide.texts:
         return True
-    pieces = None if regex else compile_glob(text).pieces
+    pieces = _compiled(text, regex).pieces
     if pieces is None:
         return False
     # What a star stands for is unknown, so that only a star can match it.
@@ -131,9 +150,15 @@ def _literals(clause: Clause) -> tuple[str, ...]:
     """What can match at all; empty if that is not a list of texts."""
     if clause.regex:
         return ()
-    found = tuple(compile_glob(text).literal for text in clause.texts)
+    found = tuple(_compiled(text, False).literal for text in clause.texts)
     return () if None in found else tuple(text for text in found if text is not None)
 
 
 def _patterns(clause: Clause) -> tuple[Pattern, ...]:
-    return tuple(compile_regex(text) if clause.regex else compile_glob(text) for text in clause.texts)
+    return tuple(_compiled(text, clause.regex) for text in clause.texts)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str, regex: bool) -> Pattern:
+    """Every rule is compared with every other."""
+    return compile_regex(text) if regex else compile_glob(text)

@@ -21,6 +21,7 @@ from oomguardd.policies.clauses import (
     Test,
     compile_clause,
     describe_clause,
+    haystack,
 )
 from oomguardd.rules import Clause
 
@@ -30,6 +31,7 @@ TABLED = (
     "exe",
     "name",
     "unit",
+    "user_unit",
     "container",
     "pod",
     "job",
@@ -48,9 +50,22 @@ REMEMBERED = 128
 
 
 class _Entry(NamedTuple):
-    """One match, and what is left to be tested."""
+    """A match that a table leads to, and what is left to be tested, the cheapest first."""
 
     number: int
+    tests: tuple[Test, ...]
+
+
+class _Open(NamedTuple):
+    """A match that no table leads to. Most candidates lack its needle, which is the fastest way to know.
+
+    With several needles it is there once for each.
+    """
+
+    number: int
+    haystack: int
+    """Which of the texts that are looked through has to have the needle."""
+    needle: str
     tests: tuple[Test, ...]
 
 
@@ -63,21 +78,21 @@ class FirstMatch:
         """In the order of the file, for explanations."""
         self._count = len(self._matches)
         tables: dict[str, dict[Any, list[_Entry]]] = {}
-        others: list[_Entry] = []
+        others: list[_Open] = []
+        haystacks: dict[str, int] = {}
         for number, match in enumerate(self._matches):
             tabled = _tabled(match)
-            left = sorted((one for one in match if one is not tabled), key=lambda one: one.cost)
-            entry = _Entry(number, tuple(one.test for one in left))
             if tabled is None:
-                others.append(entry)
+                others += _opened(number, match, haystacks)
                 continue
+            entry = _Entry(number, _tests(one for one in match if one is not tabled))
             for value in tabled.values or ():
                 tables.setdefault(tabled.clause.key, {}).setdefault(value, []).append(entry)
         self._others = tuple(others)
+        self._haystacks = tuple(map(haystack, haystacks))
         self._tables = tuple(
-            (attrgetter(field), {value: tuple(entries) for value, entries in table.items()})
+            (attrgetter(FIELDS[key]), {value: tuple(entries) for value, entries in table.items()})
             for key, table in tables.items()
-            for field in FIELDS[key]
         )
         clauses = [one.clause for match in self._matches for one in match]
         self._fingerprint = _fingerprint(clauses)
@@ -109,7 +124,10 @@ class FirstMatch:
                 if all(test(c) for test in tests):
                     best = number
                     break
-        for number, tests in self._others:
+        texts = [look(c) for look in self._haystacks]
+        for number, which, needle, tests in self._others:
+            if needle not in texts[which]:
+                continue
             if number >= best:
                 break
             for test in tests:
@@ -137,9 +155,21 @@ def _tabled(match: tuple[Compiled, ...]) -> Compiled | None:
     return min(counted, key=lambda one: TABLED.index(one.clause.key), default=None)
 
 
+def _opened(number: int, match: tuple[Compiled, ...], haystacks: dict[str, int]) -> list[_Open]:
+    """With the needles of the cheapest clause that has some; its key is added to the haystacks."""
+    first = min((one for one in match if one.needles), key=lambda one: one.cost, default=None)
+    which = haystacks.setdefault(first.clause.key if first else "name", len(haystacks))
+    tests = _tests(match)
+    return [_Open(number, which, needle, tests) for needle in (first.needles if first else ("",))]
+
+
+def _tests(match: Iterable[Compiled]) -> tuple[Test, ...]:
+    return tuple(one.test for one in sorted(match, key=lambda one: one.cost))
+
+
 def _fingerprint(clauses: list[Clause]) -> Getter:
     """All that the answer depends on; of an age only between which bounds it is."""
-    fields = sorted({field for clause in clauses for field in FIELDS[clause.key]} - {"age_s"})
+    fields = sorted({FIELDS[clause.key] for clause in clauses} - {"age_s"})
     bounds = {bound for one in clauses if one.key == "age" for bound in (one.low, one.high)}
     ages = sorted(bound for bound in bounds if bound is not None)
     values: Getter = attrgetter(*fields) if fields else _nothing

@@ -36,6 +36,12 @@ class Pattern:
         raise NotImplementedError
 
     @property
+    def needles(self) -> tuple[str, ...]:
+        """Texts one of which is in every text that matches, for a first look; empty if none is known."""
+        longest = max(self.pieces or ("",), key=len)
+        return (longest,) if longest else ()
+
+    @property
     def pieces(self) -> tuple[str, ...] | None:
         """What a glob without ? and [] has between its stars, all there is if it has none; else None."""
         return None
@@ -110,6 +116,10 @@ class Contains(Pattern):
     def matches(self, text: str) -> bool:
         return self._wanted in text[:LONGEST_TEXT]
 
+    @property
+    def needles(self) -> tuple[str, ...]:
+        return (self._wanted,) if self._wanted else ()
+
 
 class Searched(Pattern):
     """Anything else. Most texts lack what must occur, and are not searched."""
@@ -122,7 +132,7 @@ class Searched(Pattern):
         super().__init__(text)
         self._automaton = Automaton(node)
         self._fold = fold
-        self._needles = needles(node)
+        self._needles = needles_of(node)
 
     def matches(self, text: str) -> bool:
         text = text[:LONGEST_TEXT]
@@ -135,6 +145,10 @@ class Searched(Pattern):
             else:
                 return False
         return self._automaton.search(text)
+
+    @property
+    def needles(self) -> tuple[str, ...]:
+        return () if self._fold else self._needles
 
 
 def compile_glob(text: str) -> Pattern:
@@ -200,20 +214,20 @@ def exact(node: Node) -> str | None:
     return None if None in parts else "".join(part for part in parts if part is not None)
 
 
-def needles(node: Node) -> tuple[str, ...]:
+def needles_of(node: Node) -> tuple[str, ...]:
     """Texts one of which is in every text that matches, as long as can be; empty if none is known."""
     if isinstance(node, Either):
-        found = [needles(branch) for branch in node.branches]
+        found = [needles_of(branch) for branch in node.branches]
         together = tuple(dict.fromkeys(needle for some in found for needle in some))
         return together if all(found) and len(together) <= MOST_NEEDLES else ()
     if isinstance(node, Repeat):
-        return needles(node.part) if node.least else ()
+        return needles_of(node.part) if node.least else ()
     run = ""
     best: tuple[str, ...] = ()
     for part in node.parts if isinstance(node, Sequence) else (node,):
         text = exact(part)
         if text is None:
-            best = max(best, needles(part) if not isinstance(part, Chars | Anchor) else (), key=_worth)
+            best = max(best, needles_of(part) if not isinstance(part, Chars | Anchor) else (), key=_worth)
             run = run if isinstance(part, Anchor) else ""
         else:
             run += text

@@ -134,12 +134,13 @@ class _Reader:
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
     def repeated(self) -> Node:
+        start = self.at
         node = self.atom()
         at = self.at
         times = self.times()
         if times is None:
             return node
-        if isinstance(node, Anchor):
+        if isinstance(node, Anchor) and self.text[start] != "(":
             self.fail(f"{self.text[at]!r} repeats nothing: leave it out", at)
         written = self.text[at : self.at]
         if self.take("+"):
