@@ -12,6 +12,7 @@ from oomguardd.policies.switched import SwitchedPolicy
 from oomguardd.settings import setting
 from oomguardd.units import choice, format_bytes
 
+_NODES_OWN = ("/kubepods", "/kubelet")
 _BURSTABLE_ADJ = range(2, 1000)
 """What a Burstable container gets, the smallest only from old kubelets: 1000 less the thousandths of the
 node's memory that it has requested. One of a node-critical pod has less, and says nothing about a request."""
@@ -53,7 +54,8 @@ class KubernetesPolicy(SwitchedPolicy):
         return self.besteffort_points
 
     def adjust(self, c: Candidate, scene: Scene) -> Adjustment | None:
-        if not c.owner.pod:
+        # What a container calls a pod inside of itself is that container's word.
+        if not c.owner.place("pod").startswith(_NODES_OWN):
             return None
         if c.owner.qos == "besteffort":
             return self._opinion(self.besteffort_points, "in a BestEffort pod")

@@ -96,7 +96,7 @@ def _misnamed(branch: Branch, at: int) -> Claim | None:
     pod = _parse_slice(slice_, 0) if container else None
     if pod is None:
         return None
-    return Claim(runtime, container, at + 1, at + 1, pod.uid, qos=pod.qos, shares_unit=True)
+    return Claim(runtime, container, at + 1, at + 1, pod.uid, qos=pod.qos, shares_unit=bool(branch.unit))
 
 
 def _is_uid(text: str) -> bool:

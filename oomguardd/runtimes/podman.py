@@ -29,12 +29,13 @@ def _in_scope(branch: Branch) -> Claim | None:
 
 
 def _in_service(branch: Branch) -> Claim | None:
-    """--cgroups=split, as Quadlet's units have it: the container is below its unit's own cgroup."""
+    """--cgroups=split, as Quadlet's units have it: the container is below its unit's own cgroup. It is not
+    entered, because a service that is no Podman may make whatever cgroups it likes there."""
     at = branch.slices + 1
     container = branch.part(at).removeprefix("libpod-payload-")
     if container == branch.part(at) or not is_id(container) or holds_others(branch.unit):
         return None
-    return Claim("podman", container, at + 1, inside(branch, at + 1))
+    return Claim("podman", container, at + 1)
 
 
 def _in_directory(branch: Branch) -> Claim | None:

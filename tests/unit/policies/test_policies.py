@@ -20,7 +20,7 @@ from tests.shell.rig import candidate
 MIB = 1 << 20
 GIB = 1 << 30
 SCENE = Scene(Totals(8 * GIB, 2 * GIB))
-POD = Owner(runtime="containerd", pod="p")
+POD = Owner(runtime="containerd", pod="p", places=(("pod", "/kubepods/podp"),))
 
 
 def points(policy: Policy, c: Candidate, scene: Scene = SCENE) -> float:
