@@ -204,6 +204,8 @@ class Config:
     triggers: tuple[Trigger, ...] = ()
     rules: tuple[Rule, ...] = ()
     protects: tuple[Protect, ...] = ()
+    telling: Any = None
+    """What telling.py has. None where nobody tells: in the guard."""
     sources: tuple[str, ...] = field(default=(), compare=False)
     """The files that were read, in order."""
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -211,10 +213,10 @@ class Config:
     origins: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def section(self, name: str) -> Any:
-        """The settings below [`name`], one of SECTIONS."""
+        """The settings below [`name`], one of SECTIONS or, with `telling`, one of its sections."""
         if name.startswith("policy."):
             return next(policy for policy in self.policies if f"policy.{policy.name}" == name)
-        return getattr(self, name)
+        return getattr(self if name in SECTIONS else self.telling, name)
 
     def origin(self, key: str) -> str:
         """The file that set the dotted key ("kill.grace", "trigger.low-memory.level"), or BUILT_IN."""

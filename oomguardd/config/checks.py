@@ -16,6 +16,10 @@ def contradictions(sections: Mapping[str, Any]) -> list[tuple[str, str]]:
     if pace.fastest_s > pace.slowest_s:
         remedy = f'at most "{format_duration(pace.slowest_s)}", or raise pace.slowest'
         found.append(("pace.fastest", f"is slower than pace.slowest ({remedy})"))
+    metrics = sections["metrics"]
+    if (metrics.tls_cert is None) != (metrics.tls_key is None):
+        key, other = ("tls_cert", "tls_key") if metrics.tls_cert else ("tls_key", "tls_cert")
+        found.append((f"metrics.{key}", f"is of no use without metrics.{other} (set both, or neither)"))
     return found
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from oomguardd.config.checks import contradictions, warnings_about
 from oomguardd.config.files import ConfigError, Problem, Source, parse_toml, read_sources
+from oomguardd.config.hooks import HookReader
 from oomguardd.config.match import ACCOUNTS, Accounts
 from oomguardd.config.plain import SectionReader
 from oomguardd.config.rule_checks import Finding, as_rules, contradictions_in, warnings_in
 from oomguardd.config.rules import ProtectReader, RuleReader
 from oomguardd.config.triggers import DEFAULT_TRIGGERS, TriggerReader
 from oomguardd.model import Signal
-from oomguardd.sections import BUILT_IN, Config, build
+from oomguardd.sections import BUILT_IN, SECTIONS, Config, build
+from oomguardd.telling import TELLING_SECTIONS, Telling
 
 DEFAULT_PATH = "/etc/oomguard.toml"
 
@@ -48,18 +52,21 @@ def merge(
         plain.add(source)
     sections = plain.finish()
     triggers = _trigger_reader(signals, sections["guard"].default_triggers)
-    rules, protects = RuleReader(accounts), ProtectReader(accounts)
-    for reader in (triggers, rules, protects):
+    rules, protects, hooks = RuleReader(accounts), ProtectReader(accounts), HookReader()
+    readers = (triggers, rules, protects, hooks)
+    for reader in readers:
         reader.add(sources)
+    told = {name: sections[name] for name in TELLING_SECTIONS}
     config = build(
-        sections,
+        {name: sections[name] for name in SECTIONS},
         triggers=triggers.finish(),
         rules=rules.finish(),
         protects=protects.finish(),
         sources=tuple(source.file for source in sources),
-        origins=plain.origins | triggers.origins | rules.origins | protects.origins,
+        telling=Telling(**told, hooks=hooks.finish()),
+        origins=reduce(or_, (reader.origins for reader in readers), plain.origins),
     )
-    found = [*problems, *plain.problems, *triggers.problems, *rules.problems, *protects.problems]
+    found = [*problems, *plain.problems, *(each for reader in readers for each in reader.problems)]
     found += _contradictions(config, sections)
     if not config.triggers and not found:
         remedy = "enable a trigger, or set guard.default_triggers = true"

@@ -8,19 +8,24 @@ from typing import Any
 from oomguardd.config.files import Problem, Source
 from oomguardd.sections import SECTIONS
 from oomguardd.settings import nearest, settings_of, type_name
+from oomguardd.telling import TELLING_SECTIONS
 from oomguardd.units import quote
 
 POLICY = "policy"
 """The table that holds the policies' sections."""
 
-NAMED_TABLES = ("trigger", "rule", "protect")
+NAMED_TABLES = ("trigger", "rule", "protect", "hook")
 """What else a file may have; they are read elsewhere (tables.py)."""
+
+_OWN = {name: section for name, section in SECTIONS.items() if not name.startswith(f"{POLICY}.")}
+ALL_SECTIONS: Mapping[str, type] = {**_OWN, **TELLING_SECTIONS, **SECTIONS}
+"""The guard's and the reporter's, by their dotted names; the policies' are the last."""
 
 
 class SectionReader:
     """Merges the sections of several files, and collects what is wrong with them."""
 
-    def __init__(self, sections: Mapping[str, type] = SECTIONS) -> None:
+    def __init__(self, sections: Mapping[str, type] = ALL_SECTIONS) -> None:
         """`sections`: by their dotted names."""
         self.problems: list[Problem] = []
         self.origins: dict[str, str] = {}
@@ -84,7 +89,8 @@ class SectionReader:
             return f"outside of its section (write it below [{section}])"
         if near:
             return f"no such section (did you mean {quote(near)}?)"
-        return f"no such section (there are {', '.join([*top, POLICY, *NAMED_TABLES[:-1]])} and protect)"
+        known = ", ".join([*top, POLICY, *NAMED_TABLES[:-1]])
+        return f"no such section (there are {known} and {NAMED_TABLES[-1]})"
 
     def _unknown_policy(self, name: str) -> str:
         near = nearest(name, self._policies())

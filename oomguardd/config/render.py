@@ -7,12 +7,14 @@ from typing import Any
 
 from oomguardd.config.conditions import DROPPED
 from oomguardd.config.files import ConfigError
+from oomguardd.config.hooks import HOOK_SETTINGS, toml_list
 from oomguardd.config.load import default_triggers, load
 from oomguardd.config.match import toml_match
+from oomguardd.config.plain import ALL_SECTIONS
 from oomguardd.config.rules import POINTS, RULE_SETTINGS
 from oomguardd.config.triggers import TRIGGER_SETTINGS
 from oomguardd.model import LEVEL_NAMES, Signal, Trigger
-from oomguardd.sections import SECTIONS, Config
+from oomguardd.sections import Config
 from oomguardd.settings import settings_of, toml_string
 from oomguardd.units import printable
 
@@ -20,7 +22,7 @@ from oomguardd.units import printable
 def render_effective(config: Config) -> str:
     """Valid TOML with the origin of every value; loading it gives an equal Config."""
     read = ", ".join(printable(source) for source in config.sources) or "no file"
-    tables = [*_sections(config), *_triggers(config), *_rules(config), *_protects(config)]
+    tables = [*_sections(config), *_triggers(config), *_rules(config), *_protects(config), *_hooks(config)]
     head = f"# Effective configuration ({read}); behind each value: where it is from.\n"
     return "\n".join([head, *("".join(f"{line}\n" for line in table) for table in tables)])
 
@@ -35,9 +37,9 @@ def config_check(path: str | None, signals: Iterable[Signal], dropins: str | Non
 
 
 def _sections(config: Config) -> Iterator[list[str]]:
-    for name in SECTIONS:
+    for name, kind in ALL_SECTIONS.items():
         section = config.section(name)
-        rows = settings_of(SECTIONS[name])
+        rows = settings_of(kind)
         values = {row.key: row.toml(getattr(section, row.field)) for row in rows}
         yield [f"[{name}]", *_with_origins(config, name, values)]
 
@@ -88,6 +90,14 @@ def _protects(config: Config) -> Iterator[list[str]]:
     for protect in config.protects:
         values = {"match": toml_match(protect.match), "oom_score_adj": str(protect.oom_score_adj)}
         yield _named(config, "protect", protect.name, values)
+
+
+def _hooks(config: Config) -> Iterator[list[str]]:
+    for hook in config.telling.hooks:
+        values = {"on": toml_list(hook.on)}
+        values |= {"url": toml_string(hook.url)} if hook.url else {"run": toml_list(hook.run)}
+        values["timeout"] = HOOK_SETTINGS["timeout"].toml(hook.timeout_s)
+        yield _named(config, "hook", hook.name, values)
 
 
 def _named(config: Config, noun: str, name: str, values: dict[str, str]) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from oomguardd.config.hooks import HOOK_SETTINGS, KINDS_WORDS, ON_HELP, RUN_HELP, URL_HELP
+from oomguardd.config.plain import ALL_SECTIONS
 from oomguardd.config.rules import PROTECT_SETTINGS, RULE_SETTINGS
 from oomguardd.config.triggers import DEFAULT_TRIGGERS
 from oomguardd.model import Signal, Unit
 from oomguardd.rules import MATCH_KEYS, Kind
-from oomguardd.sections import SECTIONS
 from oomguardd.settings import Setting, settings_of
 
 _WIDTH = 100
@@ -75,6 +76,11 @@ _MATCH_HEAD = """\
 #
 # Any user can make their processes match the keys with a +: do not spare by those alone.
 """
+_HOOKS_HEAD = """\
+# Hooks are told what happens: a program that is run, or a URL that gets a POST. The event is a JSON
+# object, on the program's standard input or as the body. They run as the reporter's user, after the
+# deed, one at a time each, and never delay anything. Each is a [[hook]] with `name` and
+"""
 EXAMPLES = """\
 [[rule]]
 name = "database"
@@ -102,15 +108,26 @@ do = "never"
 name = "database"
 match = { unit = "postgresql@*.service" }
 oom_score_adj = -500
+
+[[hook]]
+name = "pager"
+on = ["kill", "kernel_kill"]
+url = "http://127.0.0.1:8080/oom"
+
+[[hook]]
+name = "script"
+on = ["outcome"]
+run = ["/usr/local/bin/after-oom", "--quiet"]
+timeout = "30s"
 """
 """Shown as prose, because in force they would change something."""
 
 
 def render_default(signals: Iterable[Signal] = ()) -> str:
     """conf/oomguard.toml: everything with its help, commented out; uncommented, it changes nothing."""
-    policies = [name for name in SECTIONS if name.startswith("policy.")]
+    policies = [name for name in ALL_SECTIONS if name.startswith("policy.")]
     blocks = [_HEAD]
-    for name, section in SECTIONS.items():
+    for name, section in ALL_SECTIONS.items():
         if name in policies[:1]:
             blocks.append(_POLICIES_HEAD)
         blocks.append(f"{_comment(section.__doc__ or '')}[{name}]\n")
@@ -129,6 +146,9 @@ def _rule_blocks() -> Iterator[str]:
     yield _RULES_HEAD + name + match + "".join(map(_setting_note, RULE_SETTINGS.values()))
     yield _MATCH_HEAD + "".join(_match_notes())
     yield _PROTECTS_HEAD + "".join(map(_setting_note, PROTECT_SETTINGS.values()))
+    hook_keys = (("on", f"{ON_HELP} {KINDS_WORDS}"), ("run", RUN_HELP), ("url", URL_HELP))
+    notes = "".join(_hanging(key, text) for key, text in hook_keys)
+    yield _HOOKS_HEAD + notes + "".join(map(_setting_note, HOOK_SETTINGS.values()))
     yield "# Examples:\n#\n" + "".join(f"#   {line}".rstrip() + "\n" for line in EXAMPLES.splitlines())
 
 

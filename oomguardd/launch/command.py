@@ -21,6 +21,7 @@ from oomguardd.launch.arguments import options_of, parse
 from oomguardd.launch.once import look_once
 from oomguardd.sections import to_wire
 from oomguardd.sensors import SIGNALS
+from oomguardd.telling import telling_to_wire
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +64,8 @@ def check(options: Options, as_json: bool) -> int:
         print(text, file=sys.stderr if status else sys.stdout)
         return status
     try:
-        print(json.dumps({"config": to_wire(load_config(options))}))
+        config = load_config(options)
+        print(json.dumps({"config": {**to_wire(config), **telling_to_wire(config.telling)}}))
     except ConfigError as error:
         print(json.dumps({"problems": [str(problem) for problem in error.problems]}))
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_the_effective_configuration_loads_as_itself(files: list[dict[str, Any]]
     assert isinstance(config, Config)
     assert load_bytes(render_effective(config).encode()) == config
     wired = from_wire(json.loads(json.dumps(to_wire(config))))
-    assert wired == config
+    assert wired == replace(config, telling=None)
     assert (wired.sources, wired.warnings, wired.origins) == (config.sources, config.warnings, config.origins)
 
 

@@ -21,7 +21,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NOUNS = {"model", "units", "settings", "rules"}
 BASE = NOUNS | {"sections"}
 START = {"interpreter"}
-PURE = {"policies", "runtimes", "oomlog", "engine"}
+PURE = {"policies", "runtimes", "oomlog", "engine", "incidents"}
 BELOW_BOTH = BASE | PURE | {"kernel", "sensors", "census"}
 
 MAY_IMPORT = {
@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "rules": NOUNS,
     "sections": NOUNS | {"policies"},
     "interpreter": set(),
-    "config": BASE | {"policies"},
+    "telling": NOUNS,
+    "config": BASE | {"policies", "telling"},
     "config.__main__": {"config", "sensors"},
     "policies": NOUNS,
     "runtimes": NOUNS,
@@ -42,10 +43,13 @@ MAY_IMPORT = {
     "sensors": BASE | {"kernel"},
     "census": BASE | {"kernel", "runtimes", "policies", "engine"},
     "guard": BELOW_BOTH | START,
-    "launch": BELOW_BOTH | START | {"config", "guard"},
-    "reporter": BELOW_BOTH | {"config", "notifiers"},
-    "notifiers": BASE,
-    "ctl": BELOW_BOTH | {"config", "reporter", "notifiers"},
+    "launch": BELOW_BOTH | START | {"config", "guard", "telling"},
+    "history": BASE | {"engine"},
+    "incidents": BASE | PURE | {"history"},
+    "notifiers": BASE | {"kernel", "engine", "telling"},
+    "agent": BASE | {"notifiers", "engine"},
+    "reporter": BELOW_BOTH | {"config", "telling", "notifiers", "history"},
+    "ctl": BELOW_BOTH | {"config", "telling", "reporter", "notifiers", "history", "incidents"},
     "__main__": {"launch"},
 }
 """Room, or one module of it -> the rooms it may import. The package itself has the version, open to all."""

@@ -1,0 +1,1 @@
+"""What happened, on disk: every record, and the readings around each kill."""
