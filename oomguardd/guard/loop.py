@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from oomguardd.engine.pace import sleep_s
 from oomguardd.engine.select import Limits
-from oomguardd.guard import records
 from oomguardd.guard.outbox import Outbox
 from oomguardd.guard.scout import AHEAD_AGE_S
 from oomguardd.guard.strike import Look, Striker
+from oomguardd.guard.voice import Health, Voice
 from oomguardd.guard.warden import Warden
 from oomguardd.guard.watch import Watch
 from oomguardd.kernel.clock import monotonic_s, suspended_s
@@ -46,9 +46,6 @@ SCAN_S = 5.0
 otherwise.
 """
 FAILED_TICKS = 20
-CALMER_AFTER_S = 10.0
-"""A level that falls is told when it has stayed lower for so long: a reading on the edge is one message."""
-STATUS_EVERY_S = 30.0
 POSTPONED_S = 2.0
 """What is better done when all is calm is done this often when it never is: a wrong trigger must be
 mendable.
@@ -98,10 +95,8 @@ class Guard:
         """Whether available memory could be read: without it the guard is of no use."""
         self._faults: dict[str, int] = {}
         self._oom_kills = -1.0
-        self._told = Level.CALM
-        self._lower_since_s: float | None = None
-        self._status_s = float("-inf")
-        self._state_s = monotonic_s()
+        self._voice = Voice(outbox, notifier)
+        self._tick_s = 0.0
         self._calm_s = monotonic_s()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -138,6 +133,7 @@ class Guard:
             self._warden.expect(pause_s)
             self._notifier.send("WATCHDOG=1")
         self._due_s = monotonic_s() + pause_s
+        self._tick_s = self._due_s - pause_s - began_s
         if self._loop is not None:
             if self._timer is not None:
                 self._timer.cancel()  # somebody may have asked for a tick during this one: there is one chain
@@ -251,53 +247,11 @@ class Guard:
             self.on_calm()
 
     def _tell(self, look: Look, now_s: float) -> None:
-        self._tell_level(look, now_s)
-        log = self.config.log
-        if log.state_interval_s is not None and now_s - self._state_s >= log.state_interval_s:
-            self._state_s = now_s
-            self._outbox.put_state(
-                "state",
-                6,
-                level=records.LEVEL_WORDS[self.level],
-                readings=records.readings(look.sample),
-                ticks=self.ticks,
-                lag_max_s=round(self.lag_max_s, 4),
-                dropped=self._outbox.dropped,
-            )
-        if self._notifier.connected and now_s - self._status_s >= STATUS_EVERY_S:
-            self._status_s = now_s
-            self._notifier.send(f"STATUS={self._status(look)}")
-
-    def _tell_level(self, look: Look, now_s: float) -> None:
-        if self.level >= self._told:
-            self._lower_since_s = None
-        elif self._lower_since_s is None:
-            self._lower_since_s = now_s
-        lowered = self._lower_since_s is not None and now_s - self._lower_since_s >= CALMER_AFTER_S
-        if self.level > self._told or lowered:
-            self._outbox.put(
-                "level",
-                {Level.CALM: 6, Level.WARN: 5, Level.TERM: 4, Level.KILL: 3}[self.level],
-                level=records.LEVEL_WORDS[self.level],
-                was=records.LEVEL_WORDS[self._told],
-                triggers=[t.name for t in look.assessment.holding],
-                readings=records.readings(look.sample),
-            )
-            self._told, self._lower_since_s, self._status_s = self.level, None, float("-inf")
-
-    def _status(self, look: Look) -> str:
-        sample = look.sample
-        available = 100 * sample.get("mem_available", 0.0) / max(1.0, sample.get("mem_total", 0.0))
-        words = [records.LEVEL_WORDS[self.level], f"memory available {available:.0f}%"]
-        if sample.get("swap_total"):
-            words.append(f"swap free {100 * sample.get('swap_free', 0.0) / sample['swap_total']:.0f}%")
-        if "psi_some_avg10" in sample:
-            words.append(f"some avg10 {sample['psi_some_avg10']:.1f}%")
-        kills = self.striker.kills
-        words.append(f"{kills} kills" if kills else "no kills")
-        if self.config.guard.dry_run:
-            words.append("dry run")
-        return ", ".join(words)
+        striker = self.striker
+        health = Health(
+            self.ticks, self._tick_s, self.lag_max_s, striker.kills, striker.busy, striker.scout.population
+        )
+        self._voice.tell(look, health, self.config, now_s)
 
 
 def _place(error: Exception) -> str:

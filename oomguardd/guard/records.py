@@ -4,10 +4,10 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from oomguardd.engine.triggers import Assessment
-from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level, Party, Sample, Totals, Verdict, Weighed
+from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level, Party, Sample, Totals, Trigger, Verdict, Weighed
 
 SPARED_MAX = 10
 """So many of those spared are named in a record, the biggest first."""
@@ -92,3 +92,18 @@ def cause(a: Assessment) -> dict[str, object]:
         "triggers": [t.name for t in a.holding],
         "conditions": [f"{c.signal} {c.text}" for c in a.holding[0].conditions] if a.holding else [],
     }
+
+
+def triggers(each: Iterable[Trigger]) -> list[dict[str, object]]:
+    """Those in force; `bounds` has each condition's signal, whether it must be below, the number, and whether
+    that is a percentage of the signal's total."""
+    return [
+        {
+            "name": t.name,
+            "level": LEVEL_WORDS[t.level],
+            "conditions": [f"{c.signal} {c.text}" for c in t.conditions],
+            "bounds": [[c.signal, c.below, c.bound, c.relative] for c in t.conditions],
+            "for_s": t.for_s,
+        }
+        for t in each
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from oomguardd.guard import records
 from oomguardd.guard.loader import Loaded, Loader
 from oomguardd.guard.loop import Guard
 from oomguardd.guard.options import Options, orders_of
@@ -71,7 +72,14 @@ class Reloads:
         if isinstance(loaded, Config):
             changes = apply(loaded, self._guard)
             self._retuned()
-            self._outbox.put("reloaded", 5, sources=list(loaded.sources), changes=changes)
+            self._outbox.put(
+                "reloaded",
+                5,
+                sources=list(loaded.sources),
+                changes=changes,
+                triggers=records.triggers(loaded.triggers),
+                dry_run=loaded.guard.dry_run,
+            )
             self._notifier.send("READY=1")
         else:
             self._outbox.put("reload_failed", 3, problems=loaded)

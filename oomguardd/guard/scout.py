@@ -90,7 +90,8 @@ class Scout:
         self._now_boot_s = 0.0
         self._limits = Limits(0, 0, (), ())
         self._totals = Totals(0, 0)
-        self._population = 0
+        self.population = 0
+        """Processes that the last scan has seen."""
         """How many processes there are, about."""
         self._grown_points = 0.0
         """What those not on the earlier list may have gained since."""
@@ -139,7 +140,7 @@ class Scout:
 
     def _scan(self) -> Shortlist:
         short = self._sieve.scan(self._room)
-        self._population = short.scanned
+        self.population = short.scanned
         return short
 
     def _begin(self, totals: Totals, limits: Limits) -> float:
@@ -213,7 +214,7 @@ class Scout:
 
     def _see_swarms(self, verdict: Verdict, unused_bytes: float, judge: Judge) -> Verdict:
         """The verdict, with a swarm in the victim's place if there is one that outweighs it."""
-        count = self._population
+        count = self.population
         if self._swarm is None or count < self._swarm:
             return verdict
         totals, best = self._totals, verdict.victim
@@ -263,7 +264,7 @@ class Scout:
         if not short.glances or short.crowded:
             return None
         consumed = ahead.unused_bytes - unused_bytes + _given_back(ahead.short, short, self._totals)
-        self._population = ahead.short.scanned + len(newborn)
+        self.population = ahead.short.scanned + len(newborn)
         taken = _given_back(short, ahead.short, self._totals)
         whole = self._totals.ram_bytes + self._totals.swap_bytes
         self._grown_points = 1000 * max(0.0, consumed - taken) / max(1, whole)

@@ -32,7 +32,7 @@ from oomguardd.kernel.files import SensorError, open_dir
 from oomguardd.kernel.notify import Notifier, listen_fds, watchdog_interval_s
 from oomguardd.kernel.pressure import open_trigger
 from oomguardd.kernel.process import resident_pages
-from oomguardd.model import PAGE_BYTES, Level, Trigger
+from oomguardd.model import PAGE_BYTES, Level
 from oomguardd.sections import Config
 
 REPORTER_USER = "oomguard"
@@ -163,7 +163,7 @@ class Service:
             pid=os.getpid(),
             dry_run=config.guard.dry_run,
             sources=list(config.sources),
-            triggers=[_trigger(t) for t in config.triggers],
+            triggers=records.triggers(config.triggers),
         )
         evidence = self._warden.take_evidence()
         if evidence:
@@ -298,15 +298,6 @@ def _of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
     """What is missing stands before the first full stop or, in a single sentence, before the colon."""
     parts = (sentence.partition(". " if ". " in sentence else ": ") for sentence in sentences)
     return [Missing(what, cost.rstrip("."), "") for what, _, cost in parts]
-
-
-def _trigger(t: Trigger) -> dict[str, object]:
-    return {
-        "name": t.name,
-        "level": records.LEVEL_WORDS[t.level],
-        "conditions": [f"{c.signal} {c.text}" for c in t.conditions],
-        "for_s": t.for_s,
-    }
 
 
 def _write_last(outbox: Outbox) -> None:

@@ -26,3 +26,8 @@ def suspended_s() -> float:
         if after_s - before_s < _AT_ONCE_S:  # otherwise somebody else ran between the two clocks
             break
     return boot_s - before_s
+
+
+def process_cpu_s() -> float:
+    """Processor time that this process has used, user and system."""
+    return time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID)

@@ -74,7 +74,12 @@ class Recorder(Outbox):
 
     def __init__(self, ring_bytes: int = 1 << 20) -> None:
         super().__init__("test", ring_bytes)
+        self.connected = 0
         self.records: list[dict[str, Any]] = []
+
+    @property
+    def peers(self) -> int:
+        return self.connected
 
     def _encode(self, kind: str, priority: int, seq: int, fields: dict[str, object]) -> bytes:
         self.records.append({"kind": kind, "priority": priority, "seq": seq, **fields})

@@ -249,8 +249,8 @@ def test_a_level_is_told_when_it_rises_and_when_it_has_fallen_for_a_while(proc: 
             rig.available(CALM_MIB)
             rig.tick()
         assert [r["level"] for r in rig.outbox.of("level")] == ["warn"]
-        assert rig.guard._lower_since_s is not None
-        rig.guard._lower_since_s -= 11
+        assert rig.guard._voice._lower_since_s is not None
+        rig.guard._voice._lower_since_s -= 11
         rig.tick()
         assert [(r["was"], r["level"]) for r in rig.outbox.of("level")] == [
             ("calm", "warn"),
@@ -268,6 +268,21 @@ def test_state_is_told_now_and_then_and_not_kept(proc: FakeProc) -> None:
         assert len(states) == 2
         assert {r["seq"] for r in states} == {0}
         assert states[1]["ticks"] == 2
+
+
+def test_looks_are_told_to_a_reporter_that_is_there_and_not_too_often(proc: FakeProc) -> None:
+    with Rig(proc) as rig:
+        rig.tick()
+        assert rig.outbox.of("tick") == []  # nobody listens
+        rig.outbox.connected = 1
+        rig.tick(5)
+        (told,) = rig.outbox.of("tick")
+        assert (told["seq"], told["level"], told["ticks"], told["triggers"]) == (0, "calm", 2, [])
+        assert told["readings"]["mem_total"] > 0
+        assert told["cpu_s"] > 0
+        rig.guard._voice._tick_s -= 1
+        rig.tick()
+        assert len(rig.outbox.of("tick")) == 2
 
 
 def test_memory_in_per_cpu_lists_is_counted_before_anybody_dies(proc: FakeProc) -> None:
