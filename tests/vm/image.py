@@ -23,7 +23,8 @@ KERNEL_SUITES = ("bullseye", "bookworm", "trixie", "sid")  # 5.10, 6.1, 6.12, 7.
 SYSTEM = ("systemd", "systemd-sysv", "dbus", "udev", "kmod", "util-linux", "procps", "python3")
 TO_BUILD = ("initramfs-tools", "zstd", "debian-archive-keyring")
 PEERS = ("earlyoom", "nohang", "systemd-oomd")
-PACKAGES = (*SYSTEM, *TO_BUILD, *PEERS)
+LIBRARIES = ("python3-prometheus-client", "python3-jeepney", "python3-pyroute2")
+PACKAGES = (*SYSTEM, *LIBRARIES, *TO_BUILD, *PEERS)
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 TOOLS = {
