@@ -13,6 +13,7 @@ from oomguardd.census.muster import Muster
 from oomguardd.census.programs import Programs
 from oomguardd.guard import abilities
 from oomguardd.guard.loop import Guard
+from oomguardd.guard.mark import open_marks
 from oomguardd.guard.options import orders_of
 from oomguardd.guard.outbox import Outbox
 from oomguardd.guard.scout import Scout
@@ -37,6 +38,7 @@ class Parts:
         self._cgroups = find_cgroups()
         self.programs = Programs(proc_fd)
         self.muster = Muster(proc_fd, self._cgroups, self._dossier())
+        self.marks = open_marks(proc_fd, outbox.run)
 
     def striker(
         self, config: Config, watch: Watch, wake: Callable[[], None], alive: Callable[[], None]
@@ -54,6 +56,7 @@ class Parts:
             wake,
             orders_of(config),
             muster=self.muster,
+            marks=self.marks,
         )
 
     def guard(
@@ -78,6 +81,7 @@ class Parts:
 
     def close(self) -> None:
         self.programs.close()
+        self.marks.close()
         if self._cgroups is not None:
             self._cgroups.close()
 

@@ -1,8 +1,8 @@
 """From "somebody must go" to the end of all those who die for it, one decision at a time.
 
 Rule of this file: between the reading that triggered and the signal there is no import, no fork, no wait, and
-no file opened for writing but those by which the kernel kills a cgroup; a record is put into the outbox after
-the signal.
+no file opened for writing but those by which the kernel kills a cgroup; a record is put into the outbox, and
+a line into the journal, after the signal.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from oomguardd.engine.together import Keep, alone, keep_of
 from oomguardd.engine.triggers import Assessment
 from oomguardd.guard.actuator import Actuator
 from oomguardd.guard.company import Company
+from oomguardd.guard.mark import UnitMarks
 from oomguardd.guard.outbox import Outbox
 from oomguardd.guard.report import Report, Took
 from oomguardd.guard.scout import Found, Scout
@@ -96,7 +97,7 @@ class Choice(NamedTuple):
 
 class Striker:
     """Holds the episodes of one domain. `look` senses again; `wake` asks for a tick at once; without a
-    `muster` every victim dies alone."""
+    `muster` every victim dies alone, and without `marks` its unit is not told."""
 
     def __init__(
         self,
@@ -109,6 +110,7 @@ class Striker:
         orders: Orders,
         *,
         muster: Muster | None = None,
+        marks: UnitMarks | None = None,
     ) -> None:
         self.orders = orders
         self.scout = scout
@@ -116,6 +118,7 @@ class Striker:
         self._wake = wake
         self._report = Report(outbox, domain, proc_fd)
         self._company = Company(muster)
+        self._marks = marks
         self._actuator: Actuator | None = None
         self._episodes: dict[int, Episode] = {}
         self._settling: Settling | None = None
@@ -243,12 +246,21 @@ class Striker:
         episode = self._episodes.get(episode.kill_id, episode)
         dry_run, found = self.orders.dry_run, choice.found
         self._report.kill(episode, number, dry_run, look.sample, look.assessment, found, took)
+        if self._marks is not None and not dry_run:
+            triggers = [trigger.name for trigger in look.assessment.holding]
+            self._marks.after(episode.kill_id, victim, episode.party, number.name, triggers)
         return True
 
     def _begin(self, episode: Episode, keep: Keep, event: Event, now_s: float) -> Event:
         """Seize and signal; the event that came of it."""
         failed = self._company.seize(episode.kill_id, episode.victim, episode.party, keep)
-        return self._happen(episode, failed or event, now_s)
+        if self._marks is None or failed is not None:
+            return self._happen(episode, failed or event, now_s)
+        self._marks.before(episode.victim, self._company.party(episode.kill_id))
+        event = self._happen(episode, event, now_s)
+        if event in (Event.VANISHED, Event.REFUSED):
+            self._marks.take_back()
+        return event
 
     def _follow(self, victim: Candidate, look: Look, now_s: float) -> None:
         """Somebody else is killing it: wait for it as if it were ours, instead of taking another."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 
+from oomguardd.reporter.words import priority_of, time_of, words_of
+
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 """syslog(3): the index is the priority."""
 
@@ -94,11 +96,15 @@ def _clock(time_s: float) -> str:
 
 
 class Lines:
-    """Standard error, or another descriptor, as a log."""
+    """Standard error, or another descriptor, as a log; a sink of the relay."""
+
+    name = "lines"
+    must = True
+    ticks = False
 
     def __init__(self, fd: int, style: Style, threshold: int, clock: Callable[[], float] = time.time) -> None:
         self._fd = fd
-        self._style = style
+        self.style = style
         self.threshold = threshold
         """The last syslog priority that is shown."""
         self._clock = clock
@@ -107,10 +113,18 @@ class Lines:
         """Returns when all of it has been taken, or at once when it is below the level. OutputGone."""
         if priority > self.threshold or not words:
             return
-        data = render(self._style, priority, time_s, words, self._clock())
+        data = render(self.style, priority, time_s, words, self._clock())
         while data:
             await self._writable()
             data = data[await self._taken(data[:_PIECE_BYTES]) :]
+
+    async def take(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Each record in words. OutputGone."""
+        for record in records:
+            await self.write(priority_of(record), time_of(record), words_of(record))
+
+    async def close(self) -> None:
+        """Nothing is left to do."""
 
     async def say(self, priority: int, sentence: str) -> None:
         """Something of our own, happening now."""
