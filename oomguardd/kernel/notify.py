@@ -64,21 +64,26 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int | None = None) -> f
 
 
 def listen_fds(environ: Mapping[str, str], pid: int | None = None) -> dict[str, int]:
-    """The descriptors that systemd has opened for us, by name ("unknown" if it gave none; of two with one
-    name the last). They are closed on exec from now on."""
+    """As named_fds(), by name; of several with one name the last."""
+    return dict(named_fds(environ, pid))
+
+
+def named_fds(environ: Mapping[str, str], pid: int | None = None) -> list[tuple[str, int]]:
+    """The descriptors that systemd has opened for us, with their names ("unknown" if it gave none). They are
+    closed on exec from now on."""
     if environ.get("LISTEN_PID", "") != str(os.getpid() if pid is None else pid):
-        return {}
+        return []
     try:
         count = int(environ.get("LISTEN_FDS", ""))
     except ValueError:
-        return {}
+        return []
     names = environ.get("LISTEN_FDNAMES", "").split(":")
-    found: dict[str, int] = {}
+    found: list[tuple[str, int]] = []
     for index in range(min(count, 1000)):
         fd = _FIRST_FD + index
         try:
             os.set_inheritable(fd, False)
         except OSError:
             continue  # closed by somebody before us
-        found[(names[index] if index < len(names) else "") or "unknown"] = fd
+        found.append(((names[index] if index < len(names) else "") or "unknown", fd))
     return found

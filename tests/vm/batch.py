@@ -33,11 +33,12 @@ class Batch:
     """Scenario and daemon."""
     kernel: str = SUITE
     recipe: Recipe = image.SCENARIOS
-    badness: bool = False
+    checks: tuple[str, ...] = ()
+    """What else the first guest does: "badness", "telling" (CHECKS in guest/runner.py)."""
 
 
 def run(batch: Batch, tell: Tell) -> Generator[Result, None, None]:
-    """One result for each run (and for the badness check), as they come.
+    """One result for each run and check, as they come.
 
     A scenario in which the guest died has `error` in its result. `tell` is told how it goes.
     """
@@ -45,17 +46,17 @@ def run(batch: Batch, tell: Tell) -> Generator[Result, None, None]:
     image.ensure_tools()
     for psi in (True, False):
         runs = [(scenario.name, daemon) for scenario, daemon in batch.runs if scenario.psi is psi]
-        boot = Boot(Machine(built, batch.kernel, psi), runs, batch.badness and psi, tell)
-        while boot.runs or boot.badness:
+        boot = Boot(Machine(built, batch.kernel, psi), runs, list(batch.checks if psi else ()), tell)
+        while boot.runs or boot.checks:
             yield from boot.run()
 
 
 class Boot:
     """What one guest has to do; after a guest that died, what the next one has to."""
 
-    def __init__(self, machine: Machine, runs: list[tuple[str, str]], badness: bool, tell: Tell) -> None:
+    def __init__(self, machine: Machine, runs: list[tuple[str, str]], checks: list[str], tell: Tell) -> None:
         self.runs = runs
-        self.badness = badness
+        self.checks = checks
         self._machine = machine
         self._tell_anyone = tell
 
@@ -63,11 +64,11 @@ class Boot:
         self._began_s = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="oomguard-vm-") as directory:
             work = Path(directory)
-            job = _pack(work, self.runs, self.badness)
+            job = _pack(work, self.runs, self.checks)
             with qemu.running(self._machine, job, work) as guest:
                 self._tell(f"psi={int(self._machine.psi)}, {guest.first}")
                 failure = yield from self._listen(guest)
-        if failure or self.runs or self.badness:
+        if failure or self.runs or self.checks:
             yield self._blame(failure or "the guest ended without a result")
 
     def _listen(self, guest: Guest) -> Generator[Result, None, str]:
@@ -79,8 +80,8 @@ class Boot:
                 if said["event"] == "error":
                     return str(said["text"])
                 self._tell(_digest(said))
-                if said["event"] == "badness":
-                    self.badness = False
+                if said["event"] == "check":
+                    self.checks.remove(said["check"])
                     yield said
                 if said["event"] == "result":
                     self.runs.remove((said["scenario"], said["daemon"]))
@@ -91,11 +92,11 @@ class Boot:
 
     def _blame(self, failure: str) -> Result:
         """The result of what it was doing when it failed, so that the next boot goes on behind that."""
-        if self.badness:
-            self.badness = False
-            scenario, daemon = "badness", ""
-        else:
-            scenario, daemon = self.runs.pop(0) if self.runs else ("end", "")
+        if self.checks:
+            check = self.checks.pop(0)
+            self._tell(f"{check}: {failure}")
+            return {"check": check, "error": failure}
+        scenario, daemon = self.runs.pop(0) if self.runs else ("end", "")
         self._tell(f"{scenario} {daemon}: {failure}")
         return {"scenario": scenario, "daemon": daemon, "error": failure}
 
@@ -104,16 +105,17 @@ class Boot:
 
 
 def _digest(said: Result) -> str:
-    return " ".join(f"{key}={value}" for key, value in said.items() if key not in ("event", "log"))
+    hidden = ("event", "log", "scene", "rows")
+    return " ".join(f"{key}={value}" for key, value in said.items() if key not in hidden)
 
 
-def _pack(work: Path, runs: list[tuple[str, str]], badness: bool) -> Path:
+def _pack(work: Path, runs: list[tuple[str, str]], checks: list[str]) -> Path:
     """The drive that carries the job in: a bare tar file."""
     actors = work / "actors"
     compile_ = ["gcc", "-static", "-O2", "-pthread", "-Wall", "-o", str(actors), str(HERE / "guest/actors.c")]
     subprocess.run(compile_, check=True)
     order = work / "job.json"
-    order.write_text(json.dumps({"runs": runs, "badness": badness}))
+    order.write_text(json.dumps({"runs": runs, "checks": checks}))
     path = work / "job.tar"
     with tarfile.open(path, "w") as tar:
         ours = (CHECKOUT / name for name in ("oomguardd", "systemd", "packaging"))

@@ -35,12 +35,12 @@ class Running:
         self._known: dict[tuple[str, str], Result] = {}
 
     def result(self, scenario: str, daemon: str = "") -> Result:
-        """The result of that scenario with that daemon, or of the `badness` check, when it is there."""
+        """The result of that scenario with that daemon, or of the check of that name, when it is there."""
         while (scenario, daemon) not in self._known:
             result = next(self._coming, None)
             if result is None:
                 pytest.fail(f"no guest has a result for {scenario} with {daemon}")
-            self._known[result.get("scenario", "badness"), result.get("daemon", "")] = result
+            self._known[result.get("scenario") or result["check"], result.get("daemon", "")] = result
             if "scenario" in result:
                 self._all.append(result)
         result = self._known[scenario, daemon]

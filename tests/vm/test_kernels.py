@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(3600)]
 
 @pytest.fixture(scope="module", params=image.KERNEL_SUITES)
 def running(request: pytest.FixtureRequest, start_batch: Callable[[Batch], Running]) -> Running:
-    return start_batch(Batch(tuple(pairs([DAEMON], SHORT)), request.param, image.KERNELS, badness=OURS))
+    runs, checks = tuple(pairs([DAEMON], SHORT)), ("badness",) * OURS
+    return start_batch(Batch(runs, request.param, image.KERNELS, checks))
 
 
 @pytest.mark.skipif(not OURS, reason="compares oomguardd's own badness")

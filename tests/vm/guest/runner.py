@@ -16,7 +16,7 @@ import tty
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, daemons, machine, places, play
+from . import cgroups, daemons, machine, places, play, telling
 from .daemons import DAEMONS
 from .scenarios import SCENARIOS, Actor
 from .stage import PROGRAM, Stage
@@ -25,6 +25,12 @@ JOB = Path(places.JOB)
 CANARY_MIB = 40
 PACKAGES = Path("/usr/lib/python3/dist-packages")
 UNITS = Path("/usr/lib/systemd/system")
+OTHER_FILES = {
+    "oomguard.catalog": "/usr/lib/systemd/catalog/",
+    "org.oomguard1.conf": "/usr/share/dbus-1/system.d/",
+}
+"""Of packaging/ -> where a package would put it."""
+RELOAD_BUS = ("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ReloadConfig")
 CALM_S = 8.0
 LEAST_BUDGET_MS = 200.0  # less, nobody notices
 
@@ -36,8 +42,8 @@ def main() -> None:
         say(event="boot", kernel=os.uname().release, mem_total_mib=machine.meminfo_mib("MemTotal"))
         if (JOB / "oomguardd").exists():
             install_oomguardd()
-        if job["badness"]:
-            say(event="badness", **check_badness())
+        for name in job["checks"]:
+            say(event="check", check=name, **CHECKS[name]())
         run_all(say, job["runs"])
     except Exception:
         say(event="error", text=traceback.format_exc())
@@ -75,6 +81,11 @@ def install_oomguardd() -> None:
             shutil.copy(unit, UNITS)
     for users in (JOB / "packaging").glob("*.sysusers"):
         subprocess.run(["systemd-sysusers", str(users)])
+    for name, target in OTHER_FILES.items():
+        if (JOB / "packaging" / name).exists():
+            shutil.copy(JOB / "packaging" / name, target)
+    subprocess.run(["journalctl", "--update-catalog"])
+    subprocess.run(["busctl", "--system", "call", *RELOAD_BUS], stdout=subprocess.DEVNULL)
     daemons.systemctl("daemon-reload")
 
 
@@ -97,6 +108,10 @@ def check_badness() -> dict[str, Any]:
     finally:
         cgroups.clear()
         machine.swap(False)
+
+
+CHECKS = {"badness": check_badness, "telling": telling.run}
+"""What can be asked for besides scenarios."""
 
 
 def _start_ready(stage: Stage, actor: Actor) -> None:
