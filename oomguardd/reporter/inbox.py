@@ -86,6 +86,8 @@ class Inbox:
         self._clock = clock
         self._seen = seen or Seen()
         self._sock: socket.socket | None = None
+        self.on_connection: Callable[[bool], None] = lambda there: None
+        """Told when there is a connection to the guard, and when there is none any more."""
 
     async def records(self) -> AsyncIterator[Record]:
         """Records as they come, until we are told to stop and all that has arrived is handed out."""
@@ -145,12 +147,14 @@ class Inbox:
             sock.close()
             return error.strerror or str(error)
         self._sock = sock
+        self.on_connection(True)
         return ""
 
     def _hang_up(self) -> None:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+            self.on_connection(False)
 
     async def _receive(self, sock: socket.socket) -> bytes:
         """One datagram; empty when the guard has gone, or we are stopping and have read all there was."""

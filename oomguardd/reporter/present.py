@@ -14,6 +14,11 @@ Record = Mapping[str, object]
 
 LAST_KILLS = 20
 """So many kills are remembered, the newest last."""
+LAST_TROUBLES = 10
+TROUBLES = ("nobody", "limit", "stalled", "fault", "lost")
+"""Kinds of records that say that something did not go as it should."""
+MADE_HERE = ("kernel_kill", "foreign_kill", "exit", "lost", "fault", "missing")
+"""Kinds of records that the reporter makes, too: without a run, and no sign of life of the guard's."""
 
 
 class Present:
@@ -23,7 +28,7 @@ class Present:
         self.connected = False
         """Whether the guard is there; the inbox's owner sets it."""
         self.heard_s: float | None = None
-        """When the last record was made (wall clock)."""
+        """When the guard made the last record that we have (wall clock)."""
         self.level = ""
         """calm, warn, terminate or kill, as of the last look."""
         self.level_since_s: float | None = None
@@ -41,17 +46,29 @@ class Present:
         """What the guard does without, by name."""
         self.reload: Record = {}
         """The last `reloaded` or `reload_failed`."""
+        self.configured: Record = {}
+        """The last `started` or `reloaded`: sources and dry_run of the configuration that is in force."""
         self.kills: deque[dict[str, object]] = deque(maxlen=LAST_KILLS)
         """The last kills, ours and the kernel's: the record, with what its `outcome` said under "outcome"."""
+        self.troubles: deque[Record] = deque(maxlen=LAST_TROUBLES)
+        """The last records of TROUBLES, of any run, the newest last."""
+        self.stopping: Record = {}
+        """The guard's last word; empty again when it has come back."""
 
     @property
     def dry_run(self) -> bool:
-        return self.started.get("dry_run") is True
+        return self.configured.get("dry_run") is True
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether it can act. One that looks is armed, also if its start was told to nobody who remembers."""
+        return bool(self.armed or self.tick)
 
     def take(self, record: Record) -> None:
         """Any record, of the guard's or our own; one that makes no sense changes nothing."""
-        self.heard_s = as_number(record.get("time_s")) or self.heard_s
         kind = record.get("kind")
+        if record.get("run") or kind not in MADE_HERE:
+            self.heard_s = as_number(record.get("time_s")) or self.heard_s
         if kind == "started":
             self._start(record)
         elif kind in ("tick", "level", "state"):
@@ -62,18 +79,26 @@ class Present:
             self.missing[str(record.get("what"))] = record
         elif kind in ("reloaded", "reload_failed"):
             self.reload = record
-            self._retune(record)
+            if kind == "reloaded":
+                self._configure(record)
         elif kind in ("kill", "kernel_kill", "foreign_kill"):
             self.kills.append(dict(record))
         elif kind == "outcome":
             self._close(record)
+        elif kind in TROUBLES:
+            self.troubles.append(record)
+        elif kind == "stopping":
+            self.stopping = record
 
     def _start(self, record: Record) -> None:
-        self.started, self.armed, self.missing, self.reload, self.tick = record, {}, {}, {}, {}
+        self.started, self.armed, self.reload, self.tick, self.stopping = record, {}, {}, {}, {}
+        # What the reporter does without it has said once, at its own start.
+        self.missing = {name: each for name, each in self.missing.items() if not each.get("run")}
         self.level, self.level_since_s, self.holding, self.readings = "", None, (), {}
-        self._retune(record)
+        self._configure(record)
 
-    def _retune(self, record: Record) -> None:
+    def _configure(self, record: Record) -> None:
+        self.configured = record
         triggers = record.get("triggers")
         if isinstance(triggers, list):
             self.triggers = [each for each in triggers if isinstance(each, dict)]
@@ -92,7 +117,8 @@ class Present:
             self.readings = {name: value for name, value in numbers if value is not None}
 
     def _close(self, record: Record) -> None:
-        same = (kill for kill in reversed(self.kills) if kill.get("kill_id") == record.get("kill_id"))
+        kill_id = record.get("kill_id")
+        same = (kill for kill in reversed(self.kills) if kill.get("kill_id") == kill_id)
         kill = next((each for each in same if each.get("run") == record.get("run")), None)
-        if kill is not None:
+        if kill is not None and kill_id is not None:
             kill["outcome"] = dict(record)
