@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oomguardd.engine.explain_kill import describe_kill, spared_lines
+from oomguardd.engine.explain_others import (
+    describe_exit,
+    describe_foreign_kill,
+    describe_kernel_kill,
+    describe_tick,
+)
 from oomguardd.engine.explain_party import MOST_MEMBERS, member_words
 from oomguardd.engine.readings import Signals, all_readings, reading_words
 from oomguardd.engine.words import Fields, count, counted, duration, listed, safe, size, who
@@ -279,6 +285,10 @@ _WRITERS: dict[str, Callable[[Fields, Signals], list[str]]] = {
     "fault": _fault,
     "lost": _lost,
     "stopping": _stopping,
+    "kernel_kill": describe_kernel_kill,
+    "foreign_kill": describe_foreign_kill,
+    "exit": describe_exit,
+    "tick": describe_tick,
 }
 
 KINDS = tuple(_WRITERS)
