@@ -1,6 +1,7 @@
-"""The command `oomguardctl`. Exit status: 0 ok, 1 a problem was found or something failed, 2 usage.
+"""The command `oomguardctl`. Exit status: 0 ok, 1 a problem was found or something failed, 2 usage; `status`
+has more of them.
 
-Nothing here needs a running daemon, and nothing it does is seen by one.
+Only `status` needs a running daemon, and nothing that is done here changes one.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand a verb."""
     whole = argparse.ArgumentParser(
         prog="oomguardctl",
-        description="See before it happens: who oomguardd would kill, why, and what your configuration"
-        " changes about that. Needs no running daemon.",
-        epilog="Exit status: 0 ok, 1 a problem was found or something failed, 2 wrong usage.",
+        description="See how things stand, what would be killed and why, what was killed and why, by"
+        " oomguardd or by the kernel. Only `status` needs a running daemon.",
+        epilog="Exit status: 0 ok, 1 a problem was found or something failed, 2 wrong usage; that of `status`"
+        " says more.",
     )
     whole.add_argument("--version", action="version", version=f"oomguardd {__version__}")
     verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)

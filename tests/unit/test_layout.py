@@ -69,6 +69,9 @@ PURE_STANDARD_LIBRARY = {
 }
 """Nothing in here reads a file, a clock or an environment."""
 
+PURE_EXCEPTIONS = {"oomlog": {"re"}}
+"""Room -> what it may import besides; the guard, which must stay lean, never loads the decoder."""
+
 TOO_RICH_FOR_THE_GUARD = {
     "argparse",
     "email",
@@ -160,7 +163,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if room_of(module_of(path)) in PURE], ids=shown)
 def test_pure_rooms_cannot_reach_the_world(path: Path) -> None:
-    used = outside({module_of(path)})
+    used = outside({module_of(path)}) - PURE_EXCEPTIONS.get(room_of(module_of(path)), set())
     assert used <= PURE_STANDARD_LIBRARY, f"not allowed: {used - PURE_STANDARD_LIBRARY}"
 
 
