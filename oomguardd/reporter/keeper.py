@@ -19,6 +19,7 @@ from oomguardd.history.identity import identity_of, is_incident, time_of
 from oomguardd.history.incident import Record
 from oomguardd.history.ring import Ring
 from oomguardd.history.store import Store, StoreError
+from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import made_here
 
 TALLY = "tally"
@@ -136,9 +137,7 @@ class Keeper:
 
     async def close(self) -> None:
         """Writes what is left, and closes the store."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(*self._tasks)
         with contextlib.suppress(StoreError, asyncio.TimeoutError):
             await asyncio.wait_for(self._write_all(), CLOSE_S)
         with contextlib.suppress(asyncio.TimeoutError, RuntimeError):

@@ -7,6 +7,7 @@ nothing to give up, and what cannot be given up although it should is a `Privile
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import signal
@@ -88,15 +89,24 @@ def account_of(user: str) -> Account:
 
 
 def become(user: str) -> Account:
-    """For root only: this user in real, effective and saved ids, and no other groups. PrivilegeError."""
+    """For root only: this user in real, effective and saved ids, and in no other group than that of the
+    terminals, where a kill is told. PrivilegeError."""
     account = account_of(user)
     try:
-        os.setgroups([])
+        os.setgroups(_terminals())
         os.setresgid(account.gid, account.gid, account.gid)
         os.setresuid(account.uid, account.uid, account.uid)
     except OSError as error:
         raise PrivilegeError(f"cannot become {account.name}: {error.strerror}") from error
     return account
+
+
+def _terminals() -> list[int]:
+    """The group that may write to people's terminals; see tty(4), wall(1)."""
+    try:
+        return [grp.getgrnam("tty").gr_gid]
+    except KeyError:
+        return []
 
 
 def die_with(parent: int) -> bool:

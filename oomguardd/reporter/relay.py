@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import Record, made_here, seq_of
 from oomguardd.reporter.meters import Meters
 
@@ -165,15 +166,11 @@ class Relay:
             if all(desk.idle for desk in self._desks) and not self._confirmable.is_set():
                 break
             await asyncio.sleep(0.01)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(*self._tasks)
         closing = [asyncio.ensure_future(desk.sink.close()) for desk in self._desks]
         if closing:
             await asyncio.wait(closing, timeout=max(0.1, deadline_s - asyncio.get_running_loop().time()))
-        for each in closing:
-            each.cancel()
-        await asyncio.gather(*closing, return_exceptions=True)
+        await stop(*closing)
 
     async def _serve(self, desk: Desk) -> None:
         while True:

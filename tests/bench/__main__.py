@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.armed import idle, ticking
 from tests.bench.choosing import choosing, with_rules
+from tests.bench.telling import telling
 
 ALONE = "OOMGUARD_BENCH_ALONE"
 
@@ -26,6 +27,7 @@ def main() -> int:
     for what in (
         idle,
         ticking,
+        telling,
         lambda: choosing(100, 31),
         lambda: choosing(args.processes, 7),
         lambda: with_rules(args.processes, 7),

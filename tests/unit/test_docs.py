@@ -25,7 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCUMENTS = [
-    ROOT / name for name in ("README.md", "CHANGELOG.md", "docs/benchmarks.md", "packaging/README.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "CHANGELOG.md",
+        "docs/benchmarks.md",
+        "docs/journal.md",
+        "docs/metrics.md",
+        "packaging/README.md",
+    )
 ]
 
 OOMGUARDD = (sys.executable, "-m", "oomguardd")
@@ -93,6 +101,15 @@ def test_every_command_is_known_to_a_test() -> None:
             "oomguardctl record day.gz --for 8h",
             "oomguardctl simulate day.gz --config new.toml",
             "oomguardctl simulate day.gz --config old.toml --against new.toml",
+            # tests/shell/test_ctl_{status,history,report,decode}.py run these.
+            "oomguardctl status",
+            "oomguardctl status --follow",
+            "oomguardctl history",
+            "oomguardctl history --pid 4711",
+            "oomguardctl show last",
+            "oomguardctl report last -o kill.html",
+            "oomguardctl decode --journal",
+            "oomguardctl decode dmesg.txt",
         ]
     )
 
@@ -160,7 +177,7 @@ def test_options_in_the_readme_are_those_of_the_program() -> None:
 
 def test_console_scripts_can_be_called_as_installed() -> None:
     scripts = toml_loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"oomguardd", "oomguardd-reporter", "oomguardctl"}
+    assert set(scripts) == {"oomguardd", "oomguardd-reporter", "oomguardctl", "oomguard-agent"}
     for name, target in scripts.items():
         module, _, function = target.partition(":")
         program = (
@@ -213,6 +230,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_files_that_packaging_names_exist() -> None:
     text = (ROOT / "packaging/README.md").read_text()
-    named = re.findall(r"`((?:conf|systemd|packaging)/[\w.-]+)`", text)
+    named = re.findall(r"`((?:conf|systemd|packaging)/[\w./-]+)`", text)
     assert named
     assert all((ROOT / name).exists() for name in named)

@@ -22,7 +22,7 @@ from oomguardd.reporter.watchers.others import (
 )
 from oomguardd.reporter.watchers.records import foreign_record
 
-CENSUS_S = 300.0
+CENSUS_S = 60.0
 """How often it is looked who runs."""
 _AT_ONCE = 200
 """Processes that are looked at before others get their turn: 3 ms."""

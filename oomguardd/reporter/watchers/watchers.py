@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from oomguardd.engine.blame import Act
+from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import Present
@@ -90,8 +91,7 @@ class Watchers:
         """Ends all of it. May be called twice."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stop(task)
         self._drop(self._kernel, self._rivals)
         self._kernel = self._rivals = None
         if self._exits is not None:

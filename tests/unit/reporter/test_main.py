@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,26 +18,45 @@ import pytest
 
 from oomguardd.reporter.__main__ import main
 
+CONFIG = """
+[history]
+directory = "{0}/state"
+[metrics]
+listen = "{0}/metrics.sock"
+[notify]
+desktop = false
+wall = false
+[watch]
+kernel_kills = false
+"""
+
 
 class Guard:
     """A listener, and the reporter that it talks to."""
 
     def __init__(self, directory: Path) -> None:
         # Whoever the reporter becomes must be able to connect.
-        directory.chmod(0o755)
+        directory.chmod(0o777)
+        self.config = directory / "oomguard.toml"
+        self.config.write_text(CONFIG.format(directory))
         self.path = directory / "guard.sock"
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(self.path))
         self.path.chmod(0o666)
         self.listener.listen()
         self.listener.settimeout(20)
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def command(self) -> list[str]:
+        words = ("--socket", str(self.path), "--config", str(self.config))
+        return [sys.executable, "-m", "oomguardd.reporter", *words]
 
     def start(self, *options: str, **environ: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
         reporter = subprocess.Popen(
-            [sys.executable, "-m", "oomguardd.reporter", "--socket", str(self.path), *options],
-            stderr=subprocess.PIPE,
-            env={**os.environ, **environ},
+            [*self.command, *options], stderr=subprocess.PIPE, env={**os.environ, **environ}
         )
+        self.started.append(reporter)
         peer, _ = self.listener.accept()
         peer.settimeout(20)
         assert json.loads(peer.recv(4096))["hello"] == 1
@@ -51,8 +71,11 @@ def guard() -> Iterator[Guard]:
     made = Guard(directory)
     with contextlib.closing(made.listener):
         yield made
-    made.path.unlink()
-    directory.rmdir()
+    for reporter in made.started:  # of a test that failed
+        if reporter.poll() is None:
+            reporter.kill()
+            reporter.wait()
+    shutil.rmtree(directory)
 
 
 def send(peer: socket.socket, seq: int, **fields: object) -> None:
@@ -133,12 +156,15 @@ def test_sigterm_ends_it_although_its_pipe_is_full(guard: Guard) -> None:
     peer.close()
 
 
-def test_a_reader_that_went_away_ends_it(guard: Guard) -> None:
+def test_a_reader_that_went_away_does_not_end_it(guard: Guard) -> None:
     reporter, peer = guard.start()
     assert reporter.stderr is not None
     reporter.stderr.close()
-    send(peer, 1)
-    assert reporter.wait(20) == 1
+    for seq in (1, 2):  # others are still to be told, and the history has it
+        send(peer, seq)
+        assert json.loads(peer.recv(4096)) == {"ack": seq}
+    reporter.send_signal(signal.SIGTERM)
+    assert reporter.wait(20) == 0
     peer.close()
 
 
@@ -150,7 +176,7 @@ def test_systemd_is_told_and_the_journal_gets_priorities(guard: Guard, tmp_path:
     reading, writing = os.pipe()
     status = os.fstat(writing)
     reporter = subprocess.Popen(
-        [sys.executable, "-m", "oomguardd.reporter", "--socket", str(guard.path)],
+        guard.command,
         stderr=writing,
         env={
             **os.environ,
@@ -173,15 +199,13 @@ def test_systemd_is_told_and_the_journal_gets_priorities(guard: Guard, tmp_path:
 
 
 def test_a_bad_configuration_does_not_silence_it(guard: Guard) -> None:
-    bad = guard.path.parent / "bad.toml"
-    bad.write_text("[guard]\nsokcet = 3\n")
-    reporter, peer = guard.start("--config", str(bad))
+    guard.config.write_text("[guard]\nsokcet = 3\n")
+    reporter, peer = guard.start(STATE_DIRECTORY=str(guard.path.parent / "state"))
     send(peer, 1)
     assert json.loads(peer.recv(4096)) == {"ack": 1}
     written = ended(reporter)
     peer.close()
-    bad.unlink()
-    assert "reporter runs on defaults" in written
+    assert "the reporter runs on its defaults" in written
     assert "sokcet" in written
 
 

@@ -22,7 +22,7 @@ REPORTER = OURS.units[1]
 PROGRAM = str(Path(places.JOB, "actors"))
 SOCKET = "/run/oomguard/io.oomguard.Manager"
 CONFIG = Path("/etc/oomguard.toml.d/telling.toml")
-HOOKED = Path("/run/hooked")
+HOOKED = Path("/opt/hooked")
 DIES_LIMIT_S = 120.0
 TOLD_LIMIT_S = 60.0
 JOURNAL_STOPPED_S = 60.0
@@ -32,6 +32,7 @@ name = "hooked"
 on = ["kill"]
 run = ["{HOOKED}/hook"]
 """
+SANDBOX = Path("/run/systemd/system/oomguardd-reporter.service.d/hooked.conf")
 HOOK = '#!/bin/sh\ncat > "$0.$$"\n'
 
 Facts = dict[str, Any]
@@ -46,6 +47,10 @@ def run() -> Facts:
     HOOKED.chmod(0o777)
     CONFIG.parent.mkdir(exist_ok=True)
     CONFIG.write_text(SETTINGS)
+    # A hook lives in the reporter's sandbox: where it writes has to be said, as an administrator would.
+    SANDBOX.parent.mkdir(parents=True, exist_ok=True)
+    SANDBOX.write_text(f"[Service]\nReadWritePaths={HOOKED}\n")
+    daemons.systemctl("daemon-reload")
     guard = daemons.start(OURS)
     machine.wait_idle()
     try:
@@ -57,6 +62,8 @@ def run() -> Facts:
     finally:
         daemons.stop(OURS)
         CONFIG.unlink()
+        SANDBOX.unlink()
+        daemons.systemctl("daemon-reload")
 
 
 def sh(*words: str, within_s: float = 120.0) -> Facts:
@@ -235,6 +242,34 @@ def reporter_killed() -> Facts:
     }
 
 
+def told_of(daemon: str) -> list[Facts]:
+    """Our entries of kills by that one."""
+    found = journal("SYSLOG_IDENTIFIER=oomguardd", "OOMGUARDD_KIND=foreign_kill")
+    return [entry for entry in found if json.loads(entry["OOMGUARDD_RECORD"])["by"] == daemon]
+
+
+def of_another(name: str) -> Facts:
+    daemons.start(DAEMONS[name])
+    daemons.systemctl(
+        "restart", REPORTER
+    )  # which looks who else is there at its start, and then once a minute
+    machine.wait_idle()  # they start slowly here
+    end = leak(f"of-{name}")
+    entries = until(lambda: told_of(name), 20.0)
+    daemons.stop(DAEMONS[name])
+    return {"end": end, "entries": entries, "dry": len(killed(f"of-{name}"))}
+
+
+def of_others() -> Facts:
+    """Other daemons kill, while ours only looks on."""
+    CONFIG.write_text(f"{SETTINGS}\n[guard]\ndry_run = true\n")
+    daemons.systemctl("reload", OURS.units[0])
+    found = {name: of_another(name) for name in ("earlyoom", "nohang")}
+    CONFIG.write_text(SETTINGS)
+    daemons.systemctl("reload", OURS.units[0])
+    return found
+
+
 def costs() -> Facts:
     """What it takes, as it is shipped, and with process events."""
     shipped = footprint(daemons.main_pid(REPORTER))
@@ -248,7 +283,7 @@ def costs() -> Facts:
     os.kill(sleeper.pid, signal.SIGKILL)
     sleeper.wait()
     time.sleep(5)
-    shown = sh("oomguardctl", "history", "--all", "--pid", str(sleeper.pid), "--json")
+    shown = sh("oomguardctl", "history", "--pid", str(sleeper.pid), "--json")
     with_events = footprint(pid)
     CONFIG.write_text(SETTINGS)
     return {"shipped": shipped, "with_events": with_events, "exit": shown, "pid": sleeper.pid}
@@ -273,6 +308,7 @@ SCENES: tuple[tuple[str, Callable[[], Facts]], ...] = (
     ("bus", the_bus),
     ("reporter", reporter_killed),
     ("journald", journal_stopped),
+    ("others", of_others),
     ("costs", costs),
     ("security", security),
 )

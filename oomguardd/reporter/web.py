@@ -1,0 +1,226 @@
+"""The metrics server: settings, listeners and pages put together. Nothing but GET of a few pages.
+
+Rule of this file: the server of the library would start a thread for each client and wait for it for ever.
+Here all clients together have an end (web_door.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable, Sequence
+
+from oomguardd.engine.words import safe
+from oomguardd.reporter.inbox import Record, made_here
+from oomguardd.reporter.meters import Meters
+from oomguardd.reporter.metrics import MISSING, Exposition
+from oomguardd.reporter.web_access import load_access
+from oomguardd.reporter.web_door import REFUSALS, Door, Limits
+from oomguardd.reporter.web_http import Answer, Request, refuse
+from oomguardd.reporter.web_pages import Pages
+from oomguardd.telling import MetricsSettings
+
+BACKLOG = 64
+"""Connections that wait to be let in."""
+
+NAME = "metrics"
+"""The server's, in the meters."""
+
+
+class ListenError(Exception):
+    """Why nobody can connect there, and what to do."""
+
+
+def open_listener(listen: str) -> socket.socket:
+    """A listening socket at `listen`, as metrics.listen is written. ListenError with the remedy."""
+    if listen.startswith("/"):
+        return _listen_at_path(listen)
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+    except (OSError, ValueError, IndexError) as error:
+        raise ListenError(f"{listen}: {_words(error)} (metrics.listen)") from None
+    try:
+        # Otherwise a restart would have to wait for a minute after the last scrape.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"{listen}: {_words(error)} ({_remedy(error, port)})") from None
+    return listener
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _remedy(error: OSError, port: str) -> str:
+    other = "set metrics.listen to another address, or metrics.enabled to false"
+    if error.errno == errno.EADDRINUSE:
+        return f"`ss -ltnp sport = :{port}` names the program that has it; {other}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"this machine has no such address; {other}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"ports below 1024 are for root; enable oomguardd-metrics.socket, or {other}"
+    return other
+
+
+def _listen_at_path(path: str) -> socket.socket:
+    remedy = "set metrics.listen to another path"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ListenError(f"{path}: exists and is no socket (remove it, or {remedy})")
+        if _is_served(path):
+            raise ListenError(f"{path}: another program answers there ({remedy})")
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ListenError(f"{path}: {_words(error)} ({remedy})") from None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o666)  # as open as the port would be; a token may be asked for
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"{path}: {_words(error)} ({remedy})") from None
+    return listener
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True  # its queue is full
+        except OSError:
+            return False
+    return True
+
+
+def _to_nobody(record: Record) -> None:
+    """For whoever has nobody to tell."""
+
+
+class MetricsServer:
+    """Serves the exposition. Token and certificate are read when it is made, which may be as root; `publish`
+    is told in records what does not work."""
+
+    def __init__(
+        self,
+        settings: MetricsSettings,
+        exposition: Exposition,
+        meters: Meters,
+        *,
+        publish: Callable[[Record], None] = _to_nobody,
+        clock: Callable[[], float] = time.time,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+    ) -> None:
+        self._settings = settings
+        self._exposition = exposition
+        self._meters = meters
+        self._publish = publish
+        self._clock = clock
+        self._pages = Pages(exposition, load_access(settings), settings.enabled)
+        self._door = Door(self._answer, self._refused, lambda: self._pages.access.tls, limits)
+        self._own: socket.socket | None = None
+        self._passed = False
+        self._told: set[str] = set()
+        meters.expect("told", NAME)
+        meters.expect("failed", NAME)
+        meters.expect("refused", *(f"{NAME}: {reason}" for reason in REFUSALS))
+
+    @property
+    def connections(self) -> int:
+        return self._door.connections
+
+    async def start(self, listeners: Sequence[socket.socket], passed: bool = False) -> None:
+        """Serves there from now on; the sockets are ours then. `passed`: systemd opened them, so that another
+        address in the configuration is not ours to open."""
+        settings = self._settings
+        if settings.enabled and settings.textfile is None and not self._exposition.available:
+            self._publish(made_here("missing", 4, self._clock(), **MISSING))
+        self._complain()
+        self._passed = passed
+        for listener in listeners:
+            self._door.open(listener)
+            self._own = None if passed else listener
+
+    def retune(self, settings: MetricsSettings) -> None:
+        """From now on by these. Token and certificate are read anew; while files of the same names cannot be
+        read, what was read of them before holds. Another address that cannot be had leaves the old one."""
+        before, self._settings = self._settings, settings
+        access = load_access(settings)
+        files = [(each.token_file, each.tls_cert, each.tls_key) for each in (before, settings)]
+        if access.closed and files[0] == files[1] and not self._pages.access.closed:
+            self._fault(access.closed)
+        else:
+            self._pages.access = access
+        if files[0] != files[1]:
+            self._door.dismiss()  # nobody may go on as it was before
+        self._pages.enabled = settings.enabled
+        self._complain()
+        if not self._passed:
+            self._listen_as_set(before)
+
+    async def close(self) -> None:
+        """Ends every connection. May be called twice."""
+        await self._door.close()
+
+    def _listen_as_set(self, before: MetricsSettings) -> None:
+        settings, own = self._settings, self._own
+        wanted = settings.enabled and settings.textfile is None
+        if own is not None and not (wanted and settings.listen == before.listen):
+            # First: the new address may be another one of the same port.
+            self._door.shut(own)
+            self._own = None
+        if wanted and self._own is None:
+            # Rather on the old one than on none.
+            addresses = (settings.listen, before.listen) if own is not None else (settings.listen,)
+            self._own = next(filter(None, map(self._listen, addresses)), None)
+
+    def _listen(self, address: str) -> socket.socket | None:
+        try:
+            listener = open_listener(address)
+        except ListenError as error:
+            self._fault(str(error))
+            return None
+        self._door.open(listener)
+        return listener
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            answer = self._pages.answer(request)
+        except Exception as error:
+            # A metric that cannot be rendered must not end the connection without a word.
+            self._meters.add("failed", NAME)
+            self._fault(f"{type(error).__name__}: {safe(error)}")
+            return refuse(500, "the metrics cannot be rendered, see the log", "")
+        if request.path == "/metrics" and answer.status == 200:
+            self._meters.add("told", NAME)
+        return answer
+
+    def _refused(self, reason: str) -> None:
+        self._meters.add("refused", f"{NAME}: {reason}")
+
+    def _complain(self) -> None:
+        access = self._pages.access
+        for complaint in (access.closed, *access.warnings):
+            if complaint:
+                self._fault(complaint)
+
+    def _fault(self, error: str) -> None:
+        """Once per cause."""
+        if error not in self._told and len(self._told) < 100:
+            self._told.add(error)
+            self._publish(made_here("fault", 4, self._clock(), where="metrics server", error=error, count=1))

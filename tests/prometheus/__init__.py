@@ -1,0 +1,1 @@
+"""The metrics, in the hands of Prometheus itself."""
