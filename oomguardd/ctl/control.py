@@ -15,7 +15,7 @@ from oomguardd.config import BUILT_IN, Config
 from oomguardd.config.places import control_socket
 from oomguardd.ctl.console import Trouble
 from oomguardd.ctl.told import Told, printable
-from oomguardd.reporter.interface import MANAGER, NOT_PERMITTED
+from oomguardd.reporter.control.interface import MANAGER, NOT_PERMITTED
 from oomguardd.telling import ControlSettings
 
 TIMEOUT_S = 5.0

@@ -1,7 +1,7 @@
 """What a notifier is, and what it is told.
 
 Rule of this room: nobody outside is trusted to answer. A notifier may take as long as it says, and may fail;
-reporter/herald.py gives each a queue and a task of its own and counts what did not arrive.
+reporter/people/herald.py gives each a queue and a task of its own and counts what did not arrive.
 """
 
 from __future__ import annotations

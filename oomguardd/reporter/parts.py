@@ -15,21 +15,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from oomguardd import __version__
 from oomguardd.history.store import Store, StoreError
 from oomguardd.kernel import journald
-from oomguardd.reporter.control import ControlServer
-from oomguardd.reporter.herald import Herald
+from oomguardd.reporter.control.server import ControlServer
 from oomguardd.reporter.inbox import Record
-from oomguardd.reporter.journal import JournalSink, journal_there
+from oomguardd.reporter.journal.sink import JournalSink, journal_there
 from oomguardd.reporter.keeper import TALLY, Keeper
 from oomguardd.reporter.lines import Lines, Style
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics import Exposition
+from oomguardd.reporter.metrics.exposition import Exposition
+from oomguardd.reporter.metrics.server import MetricsServer
+from oomguardd.reporter.metrics.tally import Tally
+from oomguardd.reporter.metrics.textfile import Textfile
+from oomguardd.reporter.people.herald import Herald
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.relay import Sink
 from oomguardd.reporter.sampler import Sampler, make_sampler
-from oomguardd.reporter.tally import Tally
-from oomguardd.reporter.textfile import Textfile
 from oomguardd.reporter.watchers import Watchers
-from oomguardd.reporter.web import MetricsServer
 from oomguardd.telling import JournalSettings, Telling
 
 Publish = Callable[[Record], None]

@@ -18,17 +18,17 @@ from oomguardd.config.places import control_socket, history_directory
 from oomguardd.history.store import Store
 from oomguardd.kernel.notify import Notifier, named_fds
 from oomguardd.notifiers.stopping import stop
-from oomguardd.reporter.control import ControlError, open_control
+from oomguardd.reporter.control.server import ControlError, open_control
 from oomguardd.reporter.directory import prepare_directory
 from oomguardd.reporter.inbox import Inbox, Record, Seen, made_here
 from oomguardd.reporter.lines import Lines
 from oomguardd.reporter.meters import Meters
+from oomguardd.reporter.metrics.server import ListenError, open_listener
 from oomguardd.reporter.parts import Parts, remember
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.privileges import Account
 from oomguardd.reporter.relay import Relay
 from oomguardd.reporter.watchers import Watchers
-from oomguardd.reporter.web import ListenError, open_listener
 from oomguardd.telling import Telling
 
 DRAIN_S = 2.0

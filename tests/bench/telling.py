@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from oomguardd.reporter.metrics import CACHE_S
+from oomguardd.reporter.metrics.exposition import CACHE_S
 from tests.bench.rows import Row, ms
 from tests.shell.reporting import Reporting, kill_fields, outcome_fields, reporting
 

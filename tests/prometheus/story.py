@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics import Exposition
+from oomguardd.reporter.metrics.exposition import Exposition
+from oomguardd.reporter.metrics.tally import Tally
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.tally import Tally
 from oomguardd.sensors import SIGNALS
 
 MIB = 1 << 20

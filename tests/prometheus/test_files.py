@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from oomguardd.config import load
-from oomguardd.reporter.metrics_table import BY_NAME
+from oomguardd.reporter.metrics.table import BY_NAME
 from oomguardd.sensors import SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]

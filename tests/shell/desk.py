@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from oomguardd.notifiers.bus import Bus
-from oomguardd.reporter.herald import Herald
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
+from oomguardd.reporter.people.herald import Herald
 from oomguardd.telling import Telling
 from tests.shell.buses import ROOT, Daemon, Desktop, running
 

@@ -19,9 +19,9 @@ from oomguardd import __version__
 from oomguardd.notifiers import bus
 from oomguardd.notifiers.bus import INTERFACE, NAME, PATH
 from oomguardd.notifiers.dbus import BUS, HAVE_JEEPNEY, BusError, connect
-from oomguardd.reporter.herald import Herald
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
+from oomguardd.reporter.people.herald import Herald
 from oomguardd.telling import Telling
 from tests.shell.buses import HAVE_DAEMON, ROOT, running
 from tests.shell.desk import kill, limit, stage, warn

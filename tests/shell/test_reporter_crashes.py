@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oomguardd.history.store import read_store
 from oomguardd.reporter.keeper import TALLY
-from oomguardd.reporter.tally import Tally
+from oomguardd.reporter.metrics.tally import Tally
 from tests.shell.reporting import kill_fields, outcome_fields, reporting
 
 KILLS = 100

@@ -16,8 +16,8 @@ from oomguardd.engine.together import alone
 from oomguardd.guard.mark import MESSAGE_ID, UnitMarks
 from oomguardd.kernel import journald
 from oomguardd.model import Owner
-from oomguardd.reporter.fields import ALWAYS, PREFIX, entry_of, reading_name
-from oomguardd.reporter.message_ids import MESSAGE_IDS
+from oomguardd.reporter.journal.fields import ALWAYS, PREFIX, entry_of, reading_name
+from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
 from oomguardd.reporter.words import KNOWN_SIGNALS
 from tests.shell.rig import candidate
 

@@ -158,8 +158,8 @@ def test_a_wrong_value_is_told_even_if_a_later_file_overrides_it(tmp_path: Path)
         (
             "[zzzzzzz]",
             "zzzzzzz: no such section"
-            " (there are guard, pace, select, kill, log, journal, metrics, history, watch, notify, control, policy,"
-            " trigger, rule, protect and hook)",
+            " (there are guard, pace, select, kill, log, journal, metrics, history, watch, notify, control,"
+            " policy, trigger, rule, protect and hook)",
         ),
         ("[rules]", 'rules: no such section (did you mean "rule"?)'),
         ("[[triger]]", 'triger: no such section (did you mean "trigger"?)'),

@@ -25,7 +25,7 @@ from oomguardd.ctl.status_page import Look, page
 from oomguardd.ctl.text import width_of
 from oomguardd.ctl.told import Told, printable
 from oomguardd.engine.words import Fields
-from oomguardd.reporter.control import open_control
+from oomguardd.reporter.control.server import open_control
 from oomguardd.reporter.present import Present
 from oomguardd.sensors import SIGNALS
 from tests.unit.ctl.scene import unpainted

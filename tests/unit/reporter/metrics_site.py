@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from oomguardd.reporter.inbox import Record
-from oomguardd.reporter.web import MetricsServer, open_listener
-from oomguardd.reporter.web_door import Limits
+from oomguardd.reporter.metrics.door import Limits
+from oomguardd.reporter.metrics.server import MetricsServer, open_listener
 from oomguardd.telling import MetricsSettings
 from tests.prometheus.story import Machine, everything
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from oomguardd.reporter.control import ControlServer, open_control
+from oomguardd.reporter.control.server import ControlServer, open_control
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import Present
 from oomguardd.telling import ControlSettings

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from oomguardd.reporter.control import ControlError, ControlServer, open_control
-from oomguardd.reporter.interface import DESCRIPTION, MANAGER, NOT_PERMITTED
+from oomguardd.reporter.control.interface import DESCRIPTION, MANAGER, NOT_PERMITTED
+from oomguardd.reporter.control.server import ControlError, ControlServer, open_control
+from oomguardd.reporter.control.varlink import Peer, VarlinkError
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.varlink import Peer, VarlinkError
 from oomguardd.telling import ControlSettings
 from tests.unit.reporter.talk import (
     GIB,

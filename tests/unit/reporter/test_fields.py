@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oomguardd.engine.explain import KINDS
 from oomguardd.kernel.journald import encode, is_field_name
-from oomguardd.reporter.fields import (
+from oomguardd.reporter.journal.fields import (
     ALWAYS,
     LONGEST_RECORD,
     MOST_FIELDS,
@@ -21,7 +21,7 @@ from oomguardd.reporter.fields import (
     owner_words,
     reading_name,
 )
-from oomguardd.reporter.message_ids import MESSAGE_IDS
+from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
 from oomguardd.reporter.words import KNOWN_SIGNALS, words_of
 from oomguardd.runtimes import owner_of
 

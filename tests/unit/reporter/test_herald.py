@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from oomguardd.notifiers.base import Maker, Notice, NotifyError
-from oomguardd.reporter.biggest import read_biggest
-from oomguardd.reporter.herald import ROOM, Herald
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
+from oomguardd.reporter.people.biggest import read_biggest
+from oomguardd.reporter.people.herald import ROOM, Herald
 from oomguardd.telling import Hook, NotifySettings, Telling
 from tests.fakes import MIB, FakeProc
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from oomguardd.kernel import journald
-from oomguardd.reporter.journal import JournalSink, journal_there
+from oomguardd.reporter.journal.sink import JournalSink, journal_there
 
 Entry = dict[str, str]
 
@@ -241,7 +241,7 @@ import asyncio, json, os, subprocess, sys, time
 from oomguardd.guard.mark import UnitMarks
 from oomguardd.kernel import journald
 from oomguardd.model import Member, Party
-from oomguardd.reporter.journal import JournalSink, journal_there
+from oomguardd.reporter.journal.sink import JournalSink, journal_there
 from oomguardd.runtimes import owner_of
 from tests.shell.rig import candidate
 

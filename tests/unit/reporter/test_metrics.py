@@ -12,11 +12,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from oomguardd.reporter.meters import METERS, Meters
-from oomguardd.reporter.metrics import BASE_UNITS, CACHE_S, LIBRARY, MISSING, Exposition, base_unit
-from oomguardd.reporter.metrics_readings import READINGS
-from oomguardd.reporter.metrics_table import BY_NAME, METRICS
+from oomguardd.reporter.metrics.exposition import BASE_UNITS, CACHE_S, LIBRARY, MISSING, Exposition, base_unit
+from oomguardd.reporter.metrics.readings import READINGS
+from oomguardd.reporter.metrics.table import BY_NAME, METRICS
+from oomguardd.reporter.metrics.tally import Tally
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.tally import Tally
 from oomguardd.sensors import SIGNALS
 from tests.prometheus.story import GIB, TRIGGERS, Machine, armed, everything, kill, started, tick
 

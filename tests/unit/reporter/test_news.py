@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oomguardd.engine.explain import KINDS
-from oomguardd.reporter.news import STALE_S, News, Pace
+from oomguardd.reporter.people.news import STALE_S, News, Pace
 from oomguardd.sensors import SIGNALS
 
 NOW_S = 1_700_000_000.0

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguardd.reporter.metrics_table import BY_NAME
-from oomguardd.reporter.tally import MOST_TRIGGERS, Tally
-from oomguardd.reporter.tally_book import MOST_SERIES, Book, Histogram
-from oomguardd.reporter.tally_words import COUNTERS, HISTOGRAMS, LASTS
+from oomguardd.reporter.metrics.book import MOST_SERIES, Book, Histogram
+from oomguardd.reporter.metrics.labels import COUNTERS, HISTOGRAMS, LASTS
+from oomguardd.reporter.metrics.table import BY_NAME
+from oomguardd.reporter.metrics.tally import MOST_TRIGGERS, Tally
 from tests.prometheus.story import (
     BEGUN_S,
     GIB,

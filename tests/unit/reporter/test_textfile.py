@@ -15,10 +15,10 @@ import pytest
 
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics import Exposition
+from oomguardd.reporter.metrics.exposition import Exposition
+from oomguardd.reporter.metrics.tally import Tally
+from oomguardd.reporter.metrics.textfile import Textfile, write_whole
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.tally import Tally
-from oomguardd.reporter.textfile import Textfile, write_whole
 from oomguardd.telling import MetricsSettings
 from tests.prometheus.story import Machine, everything, kill, tick
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguardd.reporter.varlink import (
+from oomguardd.reporter.control.varlink import (
     SERVICE_DESCRIPTION,
     About,
     Interface,
@@ -21,7 +21,7 @@ from oomguardd.reporter.varlink import (
     encode,
     parse_call,
 )
-from oomguardd.reporter.varlink_server import Limits, VarlinkServer
+from oomguardd.reporter.control.varlink_server import Limits, VarlinkServer
 from tests.unit.reporter.talk import Client, asked
 from tests.unit.reporter.varlink_idl import parse
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguardd.reporter.metrics import OPENMETRICS, TEXT
-from oomguardd.reporter.web_door import REFUSALS, Limits
-from oomguardd.reporter.web_http import LONGEST_HEAD_BYTES, Answer, Request, parse_request
-from oomguardd.reporter.web_pages import wants_openmetrics
+from oomguardd.reporter.metrics.door import REFUSALS, Limits
+from oomguardd.reporter.metrics.exposition import OPENMETRICS, TEXT
+from oomguardd.reporter.metrics.http import LONGEST_HEAD_BYTES, Answer, Request, parse_request
+from oomguardd.reporter.metrics.pages import wants_openmetrics
 from tests.prometheus.story import kill
 from tests.unit.reporter.metrics_site import GET, HASTY, answer_of, hanging, resident_bytes, run, serving
 

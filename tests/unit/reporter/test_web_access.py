@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguardd.reporter.web_access import load_access
+from oomguardd.reporter.metrics.access import load_access
 from tests.unit.reporter.metrics_site import GET, HASTY, LOCAL, answer_of, hanging, run, serving
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from oomguardd.model import KILL_UNITS
 from oomguardd.policies import POLICIES
-from oomguardd.reporter.tally_book import Labels
+from oomguardd.reporter.metrics.book import Labels
 
 OTHER = "other"
 """The label of what has no name of its own here."""

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from oomguardd.engine.words import safe
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics import MISSING, Exposition
-from oomguardd.reporter.web_access import load_access
-from oomguardd.reporter.web_door import REFUSALS, Door, Limits
-from oomguardd.reporter.web_http import Answer, Request, refuse
-from oomguardd.reporter.web_pages import Pages
+from oomguardd.reporter.metrics.access import load_access
+from oomguardd.reporter.metrics.door import REFUSALS, Door, Limits
+from oomguardd.reporter.metrics.exposition import MISSING, Exposition
+from oomguardd.reporter.metrics.http import Answer, Request, refuse
+from oomguardd.reporter.metrics.pages import Pages
 from oomguardd.telling import MetricsSettings
 
 BACKLOG = 64

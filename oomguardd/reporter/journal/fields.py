@@ -15,7 +15,7 @@ from oomguardd.engine.readings import Signals
 from oomguardd.engine.words import Fields, as_number, digits, safe, size, who
 from oomguardd.kernel.journald import is_field_name
 from oomguardd.model import Owner, Unit
-from oomguardd.reporter.message_ids import MESSAGE_IDS
+from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
 from oomguardd.reporter.words import priority_of, time_of
 from oomguardd.runtimes import owner_of
 

@@ -20,10 +20,10 @@ from oomguardd.notifiers.aside import Aside
 from oomguardd.notifiers.base import Gear, Maker, Notice, Notifier, NotifyError
 from oomguardd.notifiers.stopping import stop
 from oomguardd.notifiers.wording import words
-from oomguardd.reporter.biggest import read_biggest
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.news import News
+from oomguardd.reporter.people.biggest import read_biggest
+from oomguardd.reporter.people.news import News
 from oomguardd.sensors import SIGNALS
 from oomguardd.telling import Telling
 

@@ -12,10 +12,10 @@ from oomguardd.engine.triggers import limit
 from oomguardd.engine.words import Fields, as_number
 from oomguardd.model import Condition, Signal, Unit
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics_readings import READINGS
+from oomguardd.reporter.metrics.labels import DAEMONS, LEVELS, known
+from oomguardd.reporter.metrics.readings import READINGS
+from oomguardd.reporter.metrics.tally import LONGEST_NAME, MOST_TRIGGERS, Tally
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.tally import LONGEST_NAME, MOST_TRIGGERS, Tally
-from oomguardd.reporter.tally_words import DAEMONS, LEVELS, known
 from oomguardd.sensors import SIGNALS
 
 Labels = tuple[str, ...]

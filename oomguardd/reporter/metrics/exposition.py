@@ -19,12 +19,12 @@ from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import resident_pages
 from oomguardd.model import PAGE_BYTES
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics_row import Row
-from oomguardd.reporter.metrics_table import METRICS
-from oomguardd.reporter.metrics_values import Series, Values, values_of
+from oomguardd.reporter.metrics.book import Histogram
+from oomguardd.reporter.metrics.row import Row
+from oomguardd.reporter.metrics.table import METRICS
+from oomguardd.reporter.metrics.tally import Tally
+from oomguardd.reporter.metrics.values import Series, Values, values_of
 from oomguardd.reporter.present import Present
-from oomguardd.reporter.tally import Tally
-from oomguardd.reporter.tally_book import Histogram
 
 CACHE_S = 0.25
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oomguardd.reporter.metrics_row import Row, counter, gauge
+from oomguardd.reporter.metrics.row import Row, counter, gauge
 
 
 class Reading(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics import MISSING, Exposition
+from oomguardd.reporter.metrics.exposition import MISSING, Exposition
 from oomguardd.telling import MetricsSettings
 
 EVERY_S = 15.0

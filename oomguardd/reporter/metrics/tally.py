@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 
 from oomguardd.engine.words import Fields, as_number
 from oomguardd.reporter.inbox import seq_of
-from oomguardd.reporter.present import Record
-from oomguardd.reporter.tally_book import Book, Histogram, Labels, Wire
-from oomguardd.reporter.tally_words import (
+from oomguardd.reporter.metrics.book import Book, Histogram, Labels, Wire
+from oomguardd.reporter.metrics.labels import (
     ADJUSTERS,
     CONSTRAINTS,
     COUNTERS,
@@ -33,6 +32,7 @@ from oomguardd.reporter.tally_words import (
     UNITS,
     known,
 )
+from oomguardd.reporter.present import Record
 
 VERSION = 1
 """Of to_json()."""

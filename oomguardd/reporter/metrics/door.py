@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
-from oomguardd.reporter.web_http import (
+from oomguardd.reporter.metrics.http import (
     LONGEST_HEAD_BYTES,
     Answer,
     Request,

@@ -6,8 +6,8 @@ few. No pid, no process's name, no cgroup: those are in the journal and in the h
 
 from __future__ import annotations
 
-from oomguardd.reporter.metrics_readings import READING_ROWS
-from oomguardd.reporter.metrics_row import Row, counter, gauge, histogram, info
+from oomguardd.reporter.metrics.readings import READING_ROWS
+from oomguardd.reporter.metrics.row import Row, counter, gauge, histogram, info
 
 _THRESHOLD = ("trigger", "level", "signal", "direction")
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 
 from oomguardd.history.identity import incident_id, is_incident
 from oomguardd.kernel import journald
-from oomguardd.reporter.fields import entry_of
 from oomguardd.reporter.inbox import Record
+from oomguardd.reporter.journal.fields import entry_of
 from oomguardd.reporter.words import KNOWN_SIGNALS, priority_of, words_of
 
 FIRST_PAUSE_S = 0.01

@@ -19,14 +19,22 @@ from oomguardd.engine.words import safe
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import resident_pages
 from oomguardd.model import PAGE_BYTES
-from oomguardd.reporter import standing
-from oomguardd.reporter.followers import Followers
+from oomguardd.reporter.control import standing
+from oomguardd.reporter.control.followers import Followers
+from oomguardd.reporter.control.interface import DESCRIPTION, MANAGER, NOT_PERMITTED
+from oomguardd.reporter.control.varlink import (
+    About,
+    Interface,
+    Method,
+    Parameters,
+    Peer,
+    VarlinkError,
+    encode,
+)
+from oomguardd.reporter.control.varlink_server import REFUSALS, Limits, VarlinkServer
 from oomguardd.reporter.inbox import Record
-from oomguardd.reporter.interface import DESCRIPTION, MANAGER, NOT_PERMITTED
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import LAST_KILLS, Present
-from oomguardd.reporter.varlink import About, Interface, Method, Parameters, Peer, VarlinkError, encode
-from oomguardd.reporter.varlink_server import REFUSALS, Limits, VarlinkServer
 from oomguardd.sensors import SIGNALS
 from oomguardd.telling import ControlSettings
 
@@ -117,9 +125,7 @@ class ControlServer:
             "Kills": Method({"count": int}, self.kills),
             "Follow": Method({"backlog": int}, stream=self._follow),
         }
-        about = About(
-            "oomguardd", "oomguardd reporter", __version__, "https://github.com/oomguardd/oomguardd"
-        )
+        about = About("oomguardd", "oomguardd reporter", __version__, "")
         manager = Interface(MANAGER, DESCRIPTION, methods)
         self._server = VarlinkServer(about, (manager,), self._admit, self._refused, limits)
         meters.expect("refused", *(f"control: {why}" for why in (*REFUSALS, "not permitted")))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from oomguardd.reporter.metrics import OPENMETRICS, TEXT, Exposition
-from oomguardd.reporter.web_access import Access
-from oomguardd.reporter.web_http import Answer, Request, refuse
+from oomguardd.reporter.metrics.access import Access
+from oomguardd.reporter.metrics.exposition import OPENMETRICS, TEXT, Exposition
+from oomguardd.reporter.metrics.http import Answer, Request, refuse
 
 LANDING = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>oomguardd</title></head>

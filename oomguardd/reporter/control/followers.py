@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from oomguardd.reporter.varlink import encode
+from oomguardd.reporter.control.varlink import encode
 
 MOST_EVENTS = 500
 MOST_BYTES = 1 << 20

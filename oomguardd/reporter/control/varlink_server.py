@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from oomguardd.reporter.varlink import (
+from oomguardd.reporter.control.varlink import (
     SERVICE,
     SERVICE_DESCRIPTION,
     About,

@@ -1,0 +1,1 @@
+"""The control socket: varlink, for `oomguardctl status` and whoever else asks."""

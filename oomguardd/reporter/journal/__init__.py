@@ -1,0 +1,1 @@
+"""Records as structured entries of the systemd journal."""
