@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 import tty
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def main() -> None:
         if (JOB / "oomguardd").exists():
             install_oomguardd()
         for name in job["checks"]:
-            say(event="check", check=name, **CHECKS[name]())
+            say(event="check", check=name, **CHECKS[name](lambda step: say(event="step", step=step)))
         run_all(say, job["runs"])
     except Exception:
         say(event="error", text=traceback.format_exc())
@@ -89,7 +90,7 @@ def install_oomguardd() -> None:
     daemons.systemctl("daemon-reload")
 
 
-def check_badness() -> dict[str, Any]:
+def check_badness(tell: Callable[[str], None]) -> dict[str, Any]:
     """Every adjustment, a leader that is a zombie, shared memory and much in swap: then compares."""
     stage = Stage()
     machine.swap(True)
