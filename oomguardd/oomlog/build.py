@@ -94,27 +94,24 @@ def _page_kb(draft: Draft) -> int | None:
 
 def _task(pid: int, columns: tuple[str, ...], numbers: tuple[int, ...], name: str, page_bytes: int) -> Task:
     row = dict(zip(columns, numbers, strict=False))
-
-    def size(column: str) -> int | None:
-        return max(0, row[column]) * page_bytes if column in row else None
-
+    sizes = {column: pages * page_bytes if pages > 0 else 0 for column, pages in row.items()}
     tables: int | None = None
     if "pgtables_bytes" in row:
         tables = max(0, row["pgtables_bytes"])
     elif "nr_ptes" in row:
-        tables = sum(size(column) or 0 for column in ("nr_ptes", "nr_pmds", "nr_puds"))
+        tables = sizes["nr_ptes"] + sizes.get("nr_pmds", 0) + sizes.get("nr_puds", 0)
     return Task(
         pid,
         name,
         row.get("uid", 0),
         row.get("tgid", pid),
-        size("total_vm") or 0,
-        size("rss") or 0,
-        size("rss_anon"),
-        size("rss_file"),
-        size("rss_shmem"),
+        sizes.get("total_vm", 0),
+        sizes.get("rss", 0),
+        sizes.get("rss_anon"),
+        sizes.get("rss_file"),
+        sizes.get("rss_shmem"),
         tables,
-        size("swapents"),
+        sizes.get("swapents"),
         row.get("oom_score_adj"),
         row.get("oom_adj"),
     )

@@ -62,7 +62,8 @@ class Decoder:
         self._at = 0
         self._current = Stream()
         """That of the last line, and of lines that do not say whose they are."""
-        self._streams = {"": self._current}
+        self._host = ""
+        self._streams = {self._host: self._current}
         self._until = self._start_until = _AT_START_LINES
         """The lines up to which every line is looked at, and up to which a report may begin anywhere."""
         self._collect_at = _NEVER
@@ -71,10 +72,10 @@ class Decoder:
 
     def feed(self, line: str) -> list[Report]:
         """Reports that are over by now; this line need not be of them. Never raises."""
-        self._at += 1
-        if self._at <= self._until or _is_anchor(line):
-            self._look(line)
-        return self._collect() if self._at >= self._collect_at else []
+        self._at = at = self._at + 1
+        if at <= self._until or _is_anchor(line):
+            self._look(line, at)
+        return self._collect() if at >= self._collect_at else []
 
     def flush(self) -> list[Report]:
         """Those that have their end, without waiting for what the oom_reaper will say.
@@ -90,22 +91,24 @@ class Decoder:
         self._begin()
         return found
 
-    def _look(self, raw: str) -> None:
-        at = self._at
-        if "messages dropped" in raw or "kernel messages" in raw:
+    def _look(self, raw: str, at: int) -> None:
+        if " messages" in raw and ("messages dropped" in raw or "kernel messages" in raw):
             self._cut_here()
         line = parse_line(raw)
         if line.foreign or not line.text:
             return
-        if line.marked:
+        if line.marked and line.host != self._host:
+            self._host = line.host
             self._current = self._stream_of(line.host)
         stream = self._current
         if at > self._start_until:
             stream.may_be_cut = False
         if stream.take(line, at):
             is_open = stream.is_open or any(other.is_open for other in self._streams.values())
-            self._until = max(self._start_until, at + (IDLE_LINES if is_open else _AFTER_ANCHOR_LINES))
-            self._collect_at = min(self._collect_at, at + _COLLECT_LINES)
+            until = at + (IDLE_LINES if is_open else _AFTER_ANCHOR_LINES)
+            self._until = until if until > self._start_until else self._start_until
+            if self._collect_at > at + _COLLECT_LINES:
+                self._collect_at = at + _COLLECT_LINES
 
     def _cut_here(self) -> None:
         """Lines are missing: any report may go on from its middle."""

@@ -7,7 +7,7 @@ kills, the one who concludes is build.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import IntEnum
 
 from oomguardd.oomlog.prefix import Line
 from oomguardd.oomlog.report import Announced, Trigger, Usage, Victim
@@ -18,16 +18,17 @@ MOST_NAMES = 1024
 """Zones, slab caches, counters. No machine comes near; a hostile log must not fill our memory."""
 
 
-class Section(Enum):
+class Section(IntEnum):
     """Which part of the report the last opening line began."""
 
-    HEAD = "head"
-    MEMORY = "memory"
-    ALLOCATIONS = "allocations"
-    SLABS = "slabs"
-    MEMCG = "memcg"
-    STATS = "stats"
-    TABLE = "table"
+    NONE = 0
+    HEAD = 1
+    MEMORY = 2
+    ALLOCATIONS = 3
+    SLABS = 4
+    MEMCG = 5
+    STATS = 6
+    TABLE = 7
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Draft:
     proven: bool = False
     """Something in it is only printed when the OOM killer runs."""
     ended: bool = False
-    section: Section | None = None
+    section: Section = Section.NONE
     first_at: int = 0
     last_at: int = 0
     """The numbers of the first and the last line that it took."""

@@ -41,6 +41,10 @@ class Kind(NamedTuple):
     """None: it is too short to be broken by anybody."""
     glue: str = " "
     """How two halves are put together when both ways make sense."""
+    whole: int = 1 << 30
+    """The score of a line to which nothing can be added."""
+    turns: bool = False
+    """Reports begin, end or change by it, so it is not just offered to them."""
 
 
 def _nothing(draft: Draft, text: str, again: bool) -> bool:
@@ -54,22 +58,22 @@ _IN_STATS = frozenset((Section.STATS,))
 _IN_SLABS = frozenset((Section.SLABS,))
 _IN_ALLOCATIONS = frozenset((Section.ALLOCATIONS,))
 _IN_TABLE = frozenset((Section.TABLE,))
-_BEFORE_TABLE = frozenset(Section) - _IN_HEAD
-HEADER = Kind(head.take_header, frozenset(), Opens.ALWAYS, head.header_score)
-KILLED = Kind(kills.take_killed, frozenset(), Opens.ALWAYS, kills.killed_score)
-SHARER = Kind(_nothing)
-REAPED = Kind(_nothing)
-GROUP = Kind(memcg.take_group, frozenset(), Opens.ALWAYS)
-SYSRQ = Kind(_nothing)
+_BEFORE_TABLE = frozenset(Section) - _IN_HEAD - {Section.NONE}
+HEADER = Kind(head.take_header, frozenset(), Opens.ALWAYS, head.header_score, turns=True)
+KILLED = Kind(kills.take_killed, frozenset(), Opens.ALWAYS, kills.killed_score, turns=True)
+SHARER = Kind(_nothing, turns=True)
+REAPED = Kind(_nothing, turns=True)
+GROUP = Kind(memcg.take_group, frozenset(), Opens.ALWAYS, turns=True)
+SYSRQ = Kind(_nothing, turns=True)
 NOBODY = Kind(kills.take_nobody, frozenset(), Opens.ALWAYS)
 PANIC = Kind(kills.take_panic, frozenset(), Opens.ALWAYS)
 EXITING = Kind(kills.take_exiting, frozenset(), Opens.ALWAYS)
 
 _ANNOUNCED = Kind(kills.take_announced, frozenset(), Opens.ALWAYS, kills.announced_score)
 _CHOSEN = Kind(kills.take_chosen, _IN_TABLE, Opens.ALWAYS, kills.chosen_score, "")
-_CPU = Kind(head.take_cpu, _IN_HEAD, Opens.NEVER, head.cpu_score)
+_CPU = Kind(head.take_cpu, _IN_HEAD, Opens.NEVER, head.cpu_score, whole=3)
 _PROCESS = Kind(head.take_process, _IN_HEAD)
-_HARDWARE = Kind(head.take_hardware, _IN_HEAD, Opens.NEVER, head.hardware_score)
+_HARDWARE = Kind(head.take_hardware, _IN_HEAD, Opens.NEVER, head.hardware_score, whole=2)
 _CPUSET = Kind(head.take_cpuset, _IN_HEAD)
 _BY_SYSRQ = Kind(head.take_sysrq, _IN_HEAD)
 _BY_MEMCG = Kind(head.take_memcg, _IN_HEAD)
@@ -90,7 +94,7 @@ _ALLOCATIONS = Kind(meminfo.open_allocations, _IN_MEMORY)
 _ALLOCATION = Kind(meminfo.take_allocation, _IN_ALLOCATIONS)
 _STATE = Kind(tasktable.take_state, _BEFORE_TABLE)
 _TABLE = Kind(tasktable.take_header, _BEFORE_TABLE, Opens.ALWAYS, tasktable.header_score)
-_ROW = Kind(tasktable.take_row, _IN_TABLE, Opens.AT_START, tasktable.row_score)
+_ROW = Kind(tasktable.take_row, _IN_TABLE, Opens.AT_START, tasktable.row_score, whole=100)
 
 _OF_MEMCG = frozenset((memcg.take_task_in, memcg.take_usage, memcg.take_stats_for))
 _OF_MACHINE = frozenset(
@@ -123,18 +127,17 @@ _BY_WORD = {
     "kmem:": _USAGE,
     "Unreclaimable": _SLABS,
 }
-_BY_SECTION = {
+BY_SECTION = {
     Section.MEMORY: Kind(meminfo.take_counters),
     Section.STATS: _STAT,
     Section.SLABS: _SLAB,
     Section.ALLOCATIONS: _ALLOCATION,
 }
+"""What a line is taken for that is of no kind by itself. None of them ends a report, or can be broken."""
 
 
 def kind_of(text: str) -> Kind | None:
     """The kind of the line by itself; None: not one of a report's, or only in its section."""
-    if head.is_header(text):
-        return HEADER
     if "ill" in text and (found := _kill_kind(text)):
         return found
     if text[:1] == "[":
@@ -143,17 +146,15 @@ def kind_of(text: str) -> Kind | None:
     found = _BY_WORD.get(word)
     if found is not None:
         return found
+    if word in _BY_WORD_AND_MORE:
+        return _BY_WORD_AND_MORE[word](text)
     if word.isdecimal():
         return _PAGES if " pages" in text[:40] else None
-    if word == "Memory":
-        return _memory_kind(text)
-    if word == "Task" or word == "Tasks":
-        return _task_kind(text)
-    if word.startswith("oom-kill:constraint="):
-        return _CHOSEN
     if ":" in word and word[-1].isdecimal() and word[0].isalpha():
         return _COUNTERS if meminfo.has_counters(text) else None
-    return _rare_kind(text)
+    if "oom" in text or "OOM" in text or "mem" in text:
+        return _rare_kind(text)
+    return None
 
 
 def is_of_memcg(kind: Kind, text: str) -> bool | None:
@@ -163,12 +164,9 @@ def is_of_memcg(kind: Kind, text: str) -> bool | None:
     return False if kind.take in _OF_MACHINE or ",global_oom," in text else None
 
 
-def kind_in(section: Section | None) -> Kind | None:
-    """What a line is taken for that is of no kind by itself."""
-    return _BY_SECTION.get(section) if section else None
-
-
 def _kill_kind(text: str) -> Kind | None:
+    if head.is_header(text):
+        return HEADER
     if "illed process " in text:
         return KILLED
     if "ill process " in text:
@@ -179,7 +177,7 @@ def _kill_kind(text: str) -> Kind | None:
         return EXITING
     if text.startswith("Tasks in ") and "are going to be killed" in text:
         return GROUP
-    return None
+    return _CHOSEN if text.startswith("oom-kill:constraint=") else None
 
 
 def _bracket_kind(text: str) -> Kind | None:
@@ -202,7 +200,15 @@ def _task_kind(text: str) -> Kind | None:
     return _TASK_IN if text.startswith("Task in") else None
 
 
+_BY_WORD_AND_MORE: dict[str, Callable[[str], Kind | None]] = {
+    "Memory": _memory_kind,
+    "Task": _task_kind,
+    "Tasks": _task_kind,
+}
+
+
 def _rare_kind(text: str) -> Kind | None:
+    """Each of these has `oom`, `OOM` or `mem` in it."""
     if text.startswith("oom_reaper: "):
         return REAPED
     if "moom_callback" in text:

@@ -82,9 +82,12 @@ def stats_score(draft: Draft, text: str) -> int:
 def take_stat(draft: Draft, text: str, again: bool) -> bool:
     """A line of memory.stat."""
     found = _STAT.match(text)
-    if not found or found.group(1) in draft.stats or len(draft.stats) >= MOST_NAMES:
+    if not found:
         return False
-    draft.stats[found.group(1)] = int(found.group(2))
+    name, number = found.groups()
+    if name in draft.stats or len(draft.stats) >= MOST_NAMES:
+        return False
+    draft.stats[name] = int(number)
     return True
 
 

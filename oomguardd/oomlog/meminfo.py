@@ -50,7 +50,7 @@ def take_opening(draft: Draft, text: str, again: bool) -> bool:
 
 def take_counters(draft: Draft, text: str, again: bool) -> bool:
     """`active_anon:788641 inactive_anon:3457 isolated_anon:0`, in pages, on several lines."""
-    found = [(name, int(value)) for name, value in _COUNTER.findall(text)]
+    found = [(name, int(value)) for name, value in _COUNTER.findall(text)] if ":" in text else []
     if not found or draft.zones or (found[0][0] in draft.counters and not again):
         return False
     for name, value in found:
@@ -72,10 +72,10 @@ def counters_score(draft: Draft, text: str) -> int:
 
 def take_node(draft: Draft, text: str, again: bool) -> bool:
     """`Node 0 active_anon:5653768kB ...`, `Node 0 hugepages_total=0 ...`."""
-    if _ZONE.match(text):
-        return take_zone(draft, text, again)
-    if _BLOCKS.match(text):
-        return take_blocks(draft, text, again)
+    if found := _ZONE.match(text):
+        return _take_sizes(draft, found, text, again)
+    if found := _BLOCKS.match(text):
+        return _take_blocks(draft, found, text, again)
     if "hugepages_total" in text:
         return _take_hugepages(draft, text)
     found = _NODE.match(text)
@@ -88,9 +88,13 @@ def take_node(draft: Draft, text: str, again: bool) -> bool:
 
 def take_zone(draft: Draft, text: str, again: bool) -> bool:
     """`Node 0 DMA32 free:63304kB boost:0kB min:13760kB ...`; kernels without NUMA leave out the node."""
-    found = _ZONE.match(text)
-    if not found:
-        return take_blocks(draft, text, again)
+    if found := _ZONE.match(text):
+        return _take_sizes(draft, found, text, again)
+    found = _BLOCKS.match(text)
+    return found is not None and _take_blocks(draft, found, text, again)
+
+
+def _take_sizes(draft: Draft, found: re.Match[str], text: str, again: bool) -> bool:
     zone = _zone(draft, found)
     if zone is None or (zone.counters and not again):
         return False
@@ -99,10 +103,9 @@ def take_zone(draft: Draft, text: str, again: bool) -> bool:
     return True
 
 
-def take_blocks(draft: Draft, text: str, again: bool) -> bool:
+def _take_blocks(draft: Draft, found: re.Match[str], text: str, again: bool) -> bool:
     """`Node 0 DMA32: 550*4kB (UM) 250*8kB (UE) ... = 63624kB`: the smallest block is a page."""
-    found = _BLOCKS.match(text)
-    zone = _zone(draft, found) if found else None
+    zone = _zone(draft, found)
     if zone is None or (zone.blocks and not again):
         return False
     zone.blocks = tuple((int(size_kb), int(count)) for count, size_kb in _BLOCK.findall(text)[:64])

@@ -3,11 +3,14 @@
 Rule of this file: every step looks at the beginning of the line only, so a line costs what its beginning
 costs. Known: dmesg (plain, -T in any language, -x, -d, ISO), CONFIG_PRINTK_CALLER, /dev/kmsg, `<N>`,
 RFC 3164, RFC 5424, rsyslog's escapes, journalctl's short formats, and mail quoting.
+
+A log of nothing but reports costs most here, so a search for a word comes before each expression.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST_LINE = 1 << 14
@@ -21,9 +24,7 @@ _DELTA = re.compile(r"(\d{1,12}\.\d{1,9}) *<.{0,20}>")
 _SHORT_TIME = re.compile(r"\+\d+\.\d+|\S{1,8} ?\d{1,2} \d\d:\d\d")
 """dmesg -H: seconds since the line before, and once a minute the time."""
 _TIME = re.compile(r"\d\d:\d\d:\d\d|\[ *\d+\.\d+\]|^\d{9,11}\.\d+ ")
-_TAG = re.compile(
-    r"(?:^|(?<=[ \]]))kernel(?:\[[^\]]{0,20}\])?(?:: ?| (?:\S{1,40} ){2}(?:-|\[[^\]]{0,200}\]) ?)"
-)
+_TAG = re.compile(r"kernel(?:\[[^\]]{0,20}\])?(?:: ?| (?:\S{1,40} ){2}(?:-|\[[^\]]{0,200}\]) ?)")
 _QUOTE = re.compile(r"(?:> ?){1,8}")
 _PRIORITY = re.compile(r"<\d{1,3}>(?:1 )?")
 _FACILITY = re.compile(r"kern *: *[a-z]{3,7} *: *")
@@ -54,15 +55,20 @@ class Line(NamedTuple):
     """Task or CPU that printed it (T123, C0)."""
 
 
+_new = tuple.__new__
+
+
 def parse_line(raw: str) -> Line:
     """The line taken apart. Never fails: what is not known as a prefix stays in the text."""
     text = raw[:LONGEST_LINE].rstrip()
     first = text[:1]
+    if first == "[":
+        return _bracketed(text)
     if first == ">":
         text = _QUOTE.sub("", text, count=1)
         first = text[:1]
-    if first == "[":
-        return _bracketed(text)
+        if first == "[":
+            return _bracketed(text)
     if first == "<" and (priority := _PRIORITY.match(text)):
         text, marked = text[priority.end() :], True
         first = text[:1]
@@ -77,45 +83,75 @@ def parse_line(raw: str) -> Line:
     return _logged(text, marked)
 
 
-def _bracketed(text: str) -> Line:
-    """`[   12.345678] `, `[Di Aug 12 03:54:03 2025] `, and what may follow; or a row of the task table."""
+def _bracketed(text: str, origin: tuple[str, str] | None = None) -> Line:
+    """`[   12.345678] `, `[Di Aug 12 03:54:03 2025] `, and what may follow; or a row of the task table.
+
+    `origin` are the stamp and the host that stood before it.
+    """
     found = _STAMP.match(text)
     if found is None:
-        return _dated(text)
-    uptime_s, name, rest = float(found.group(1)), found.group(2) or "", text[found.end() :]
+        return _from(origin, _dated(text))
+    seconds, caller = found.groups("")
+    uptime_s, rest = float(seconds), text[found.end() :]
     if (
-        "kernel" in rest[:100]
-        and (tag := _TAG.search(rest, 0, 120))
+        "kernel" in rest
+        and rest.find("kernel", 0, 100) >= 0
+        and (tag := _find_tag(rest, 120))
         and len(rest[: tag.start()].split()) <= 1
     ):
         inside = parse_line(rest[tag.end() :])
-        return inside._replace(uptime_s=uptime_s, host=rest[: tag.start()].strip(), marked=True)
-    foreign = "]: " in rest[:140] and bool(_OTHER_PROGRAM.match(rest))
-    return Line(_unescaped(rest), True, foreign, uptime_s, "", "", name)
+        host = rest[: tag.start()].strip()
+        return _from(origin, inside._replace(uptime_s=uptime_s, host=host, marked=True))
+    foreign = "]: " in rest and "]: " in rest[:140] and bool(_OTHER_PROGRAM.match(rest))
+    said = _unescaped(rest) if "#01" in rest else rest
+    stamp, host = origin or ("", "")
+    # A NamedTuple's own constructor takes twice as long, and this is where most lines come from.
+    return _new(Line, (said, True, foreign, uptime_s, stamp, host, caller))
+
+
+def _from(origin: tuple[str, str] | None, line: Line) -> Line:
+    return line._replace(marked=True, stamp=origin[0], host=origin[1]) if origin else line
+
+
+def _find_tag(text: str, end: int) -> re.Match[str] | None:
+    """The word `kernel` that stands by itself and ends as a tag does."""
+    at = text.find("kernel", 0, end)
+    while at >= 0:
+        if (at == 0 or text[at - 1] in " ]") and (tag := _TAG.match(text, at, end)):
+            return tag
+        at = text.find("kernel", at + 1, end)
+    return None
 
 
 def _dated(text: str) -> Line:
     """dmesg's stamps for people; anything else in brackets is the kernel's own."""
     end = text.find("]", 1, 48)
     inner = text[1:end].strip() if end > 0 else ""
-    if not (_SHORT_TIME.fullmatch(inner) or _TIME.search(inner) or _DELTA.fullmatch(inner)):
+    if not ((":" in inner or "." in inner) and _is_time(inner)):
         return Line(_unescaped(text.lstrip()))
     rest = text[end + 1 :]
-    caller = _CALLER.match(rest)
+    caller = _CALLER.match(rest) if "[" in rest[:2] else None
     if caller:
         rest = rest[caller.end() :]
     name = caller.group(1) if caller else ""
-    if delta := _DELTA.fullmatch(inner):
+    if "<" in inner and (delta := _DELTA.fullmatch(inner)):
         return Line(_unescaped(rest.lstrip()), True, False, float(delta.group(1)), "", "", name)
     return Line(_unescaped(rest.lstrip()), True, False, None, inner, "", name)
 
 
+@lru_cache(maxsize=64)  # all lines of one second say the same
+def _is_time(inner: str) -> bool:
+    return bool(_SHORT_TIME.fullmatch(inner) or _TIME.search(inner) or _DELTA.fullmatch(inner))
+
+
 def _kmsg(text: str, record: re.Match[str]) -> Line:
     """A record of /dev/kmsg. Facility 0 is the kernel; others wrote into it."""
-    caller = record.group(3).partition("caller=")[2].partition(",")[0]
-    said = _BYTES.sub(_plain, text[record.end() :])
-    foreign = int(record.group(1)) >> 3 != 0
-    return Line(said.lstrip(), True, foreign, int(record.group(2)) / 1e6, "", "", caller)
+    level, usec, flags = record.groups()
+    caller = flags.partition("caller=")[2].partition(",")[0]
+    said = text[record.end() :]
+    if "\\x" in said:
+        said = _BYTES.sub(_plain, said)
+    return Line(said.lstrip(), True, int(level) >> 3 != 0, int(usec) / 1e6, "", "", caller)
 
 
 def _plain(escaped: re.Match[str]) -> str:
@@ -124,13 +160,16 @@ def _plain(escaped: re.Match[str]) -> str:
 
 def _logged(text: str, marked: bool) -> Line:
     """A line of syslog or of the journal."""
-    if "kernel" in text[:_LONGEST_PREFIX]:
-        tag = _TAG.search(text, 0, _LONGEST_PREFIX + 80)
-        before = text[: tag.start()] if tag else ""
-        # A process may be called `[ 1.5] kernel:`, and would not be found in its own kill line.
-        if tag and (not before or (_TIME.search(before) and "(" not in before)):
-            return _from_kernel(before, text[tag.end() :])
-    wall = _WALL.match(text) if ":" in text[:40] else None
+    if "kernel" in text and text.find("kernel", 0, _LONGEST_PREFIX) >= 0:
+        tag = _find_tag(text, _LONGEST_PREFIX + 80)
+        origin = _origin(text[: tag.start()]) if tag else None
+        if tag and origin:
+            said = text[tag.end() :]
+            if said[:1] == "[":
+                return _bracketed(said, origin)
+            return Line(_unescaped(said.lstrip()), True, False, None, *origin)
+    colon = text.find(":", 0, 40)
+    wall = _WALL.match(text) if colon >= 0 and text[colon + 3 : colon + 4] == ":" else None
     if not wall:
         return Line(_unescaped(text.lstrip()), marked)
     rest = text[wall.end() :]
@@ -143,14 +182,18 @@ def _logged(text: str, marked: bool) -> Line:
     return inside._replace(stamp=wall.group().strip(), marked=True)
 
 
-def _from_kernel(before: str, said: str) -> Line:
-    inside = _bracketed(said) if said.startswith("[") else Line(_unescaped(said.lstrip()))
+@lru_cache(maxsize=64)  # all lines of one second have the same
+def _origin(before: str) -> tuple[str, str] | None:
+    """The stamp and the host in front of the kernel's tag; None: that was none."""
+    # A process may be called `[ 1.5] kernel:`, and would not be found in its own kill line.
+    if before and ("(" in before or not _TIME.search(before)):
+        return None
     stamp, _, host = before.rstrip().rpartition(" ")
     if not stamp or _TIME.search(host):  # nobody says which host it is
         stamp, host = before, ""
     elif host.startswith("kern."):  # a facility, from a logger that knows no hosts
         host = ""
-    return inside._replace(marked=True, stamp=stamp.strip(), host=host)
+    return stamp.strip(), host
 
 
 def _unescaped(text: str) -> str:

@@ -8,7 +8,6 @@ end still waits a while.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
 from oomguardd.oomlog import kills, kinds, memcg
 from oomguardd.oomlog.belonging import by_fitness, named, whose
@@ -31,14 +30,10 @@ _LONGEST_TEXT = 8192
 _SYSRQ_LINES = 100
 _RECENT_LINES = 50
 _JUST_LINES = 5
+_ALWAYS = Opens.ALWAYS
 
-
-class _Last(NamedTuple):
-    """The line before, to which the next one may be the rest."""
-
-    kind: Kind
-    draft: Draft
-    text: str
+_Last = tuple[Kind, Draft, str]
+"""The line before, to which the next one may be the rest. No class: one is made with every line."""
 
 
 class Stream:
@@ -53,6 +48,8 @@ class Stream:
         self._gone: deque[tuple[int, float | None]] = deque(maxlen=256)
         """Victims of reports that were handed out, and when."""
         self._clock_s: float | None = None
+        self._newest_s = -REBOOT_S
+        """No report that is here began later."""
         self._sysrq_at = -_SYSRQ_LINES
 
     @property
@@ -62,7 +59,10 @@ class Stream:
 
     def take(self, line: Line, at: int) -> bool:
         """Whether the line, the `at`th of the log, belongs to a report."""
-        self._watch_clock(line)
+        if line.uptime_s is not None:
+            if line.uptime_s < self._newest_s - REBOOT_S:
+                self._reboot(line.uptime_s)
+            self._clock_s = line.uptime_s
         if "\n" not in line.text:
             return self._text(line, line.text[:_LONGEST_TEXT], at)
         taken = False
@@ -86,6 +86,7 @@ class Stream:
                 found.append(build(draft))
                 self._gone.extend((pid, self._clock_s) for pid in list(draft.victims)[-64:])
         self.drafts = kept
+        self._newest_s = max((draft.first.uptime_s or 0.0 for draft in kept), default=0.0)
         if end:
             self._last = None
         return found
@@ -101,21 +102,21 @@ class Stream:
         victims = draft.victims.values()
         return bool(victims) and draft.group is None and all(victim.reaped for victim in victims)
 
-    def _watch_clock(self, line: Line) -> None:
-        if line.uptime_s is None:
-            return
+    def _reboot(self, now_s: float) -> None:
         for draft in self.drafts:
             began_s = draft.first.uptime_s
-            if began_s is not None and line.uptime_s < began_s - REBOOT_S:
+            if began_s is not None and now_s < began_s - REBOOT_S:
                 draft.ended, draft.last_at = True, -LINGER_LINES
                 self._last = None
-        self._clock_s = line.uptime_s
 
     def _text(self, line: Line, text: str, at: int) -> bool:
         kind = kinds.kind_of(text)
         if kind is None:
             return self._nameless(line, text, at)
         self._last, self._half = None, ""
+        return self._turn(kind, line, text, at) if kind.turns else self._offer(kind, line, text, at)
+
+    def _turn(self, kind: Kind, line: Line, text: str, at: int) -> bool:
         if kind is kinds.HEADER:
             return self._begin(line, text, at)
         if kind is kinds.KILLED:
@@ -124,14 +125,14 @@ class Stream:
             return self._learn(line, kills.reaped(text) or kills.sharer(text), at)
         if kind is kinds.GROUP:
             return self._group(line, text, at)
-        if kind is kinds.SYSRQ:
-            self._sysrq_at = at
-            return True
-        return self._offer(kind, line, text, at)
+        self._sysrq_at = at
+        return True
 
     def _offer(self, kind: Kind, line: Line, text: str, at: int) -> bool:
         """To whoever is in that section, then to whoever wants it."""
-        ours = by_fitness(self._open(line), kind, text)
+        ours = self._open(line)
+        if len(ours) > 1:
+            ours = by_fitness(ours, kind, text)
         for draft in ours:
             if kind.take(draft, text, False):
                 self._mark(draft, kind, text, at)
@@ -148,29 +149,33 @@ class Stream:
                 return True
             self.drafts.remove(draft)
         elif ours and kind.score is not None:
-            self._last = _Last(kind, ours[0], text)
+            self._last = (kind, ours[0], text)
         return False
 
     def _may_open(self, kind: Kind) -> bool:
-        return kind.opens is Opens.ALWAYS or (self.may_be_cut and kind.opens is Opens.AT_START)
+        return kind.opens is _ALWAYS or (self.may_be_cut and kind.opens is Opens.AT_START)
 
     def _mark(self, draft: Draft, kind: Kind, text: str, at: int) -> None:
         draft.last_at = at
-        draft.proven = draft.proven or kind.opens is Opens.ALWAYS
-        self._last = _Last(kind, draft, text) if kind.score is not None else None
+        draft.proven = draft.proven or kind.opens is _ALWAYS
+        self._last = (kind, draft, text) if kind.score is not None else None
         if draft.ended and draft.last_at > draft.first_at:
             self._close_stale(draft)
 
     def _nameless(self, line: Line, text: str, at: int) -> bool:
         """The rest of a broken line, or one that its section explains."""
-        if not line.marked or text[0] in ",/" or text.startswith("killed as a"):
-            last = self._last
-            if last is not None and self._join(last, text, at):
-                return True
+        last = self._last
+        if (
+            last is not None
+            and (not line.marked or text[0] in ",/" or text.startswith("killed as a"))
+            and self._join(last, text, at)
+        ):
+            return True
         for draft in self._open(line):
-            kind = kinds.kind_in(draft.section)
+            kind = kinds.BY_SECTION.get(draft.section)
             if kind is not None and kind.take(draft, text, False):
-                self._mark(draft, kind, text, at)
+                draft.last_at = at
+                self._last = None
                 return True
         half, self._half = self._half, text if "ut of memory" in text else ""
         if half and not line.marked and kinds.kind_of(f"{half} {text}") is not None:
@@ -182,18 +187,22 @@ class Stream:
 
     def _join(self, last: _Last, text: str, at: int) -> bool:
         """Whether the two are one line, which makes more sense than the first alone."""
-        kind, draft = last.kind, last.draft
-        if kind.score is None or len(last.text) + len(text) > _LONGEST_TEXT:
+        kind, draft, begun = last
+        if kind.score is None or len(begun) + len(text) > _LONGEST_TEXT:
+            return False
+        had = kind.score(draft, begun)
+        if had >= kind.whole:
+            self._last = None
             return False
         other = "" if kind.glue else " "
-        joined = (f"{last.text}{kind.glue}{text}", f"{last.text}{other}{text}")
+        joined = (f"{begun}{kind.glue}{text}", f"{begun}{other}{text}")
         scores = [kind.score(draft, whole) for whole in joined]
         best = scores.index(max(scores))
-        if scores[best] <= kind.score(draft, last.text):
+        if scores[best] <= had:
             return False
         if kind.take(draft, joined[best], True):
             self._mark(draft, kind, joined[best], at)
-        self._last = _Last(kind, draft, joined[best])
+        self._last = (kind, draft, joined[best])
         return True
 
     def _begin(self, line: Line, text: str, at: int) -> bool:
@@ -218,11 +227,16 @@ class Stream:
             old.ended = True
         draft = Draft(line, first_at=at, last_at=at)
         self.drafts.append(draft)
+        self._newest_s = max(self._newest_s, line.uptime_s or 0.0)
         return draft
 
     def _open(self, line: Line) -> list[Draft]:
         """Reports without an end that a line of this caller can belong to, newest first."""
-        ours = [draft for draft in reversed(self.drafts) if not draft.ended]
+        drafts = self.drafts
+        if len(drafts) == 1 and not drafts[0].ended:
+            ours = drafts
+        else:
+            ours = [draft for draft in reversed(drafts) if not draft.ended]
         if not line.caller or not ours:
             return ours
         same = [draft for draft in ours if draft.first.caller == line.caller]

@@ -40,7 +40,7 @@ _BY_COUNT = {
 """For rows whose header is lost. Of seven, the fifth is page tables in pages or in bytes, or a CPU."""
 
 _HEADER = re.compile(r"^\[ *pid *\](.*)$")
-_ROW = re.compile(r"^\[ *(\d{1,10})\] +(-?\d{1,11}) +(.*)$")
+_ROW = re.compile(r"\[ *\d{1,10}\] +-?\d{1,11} +")
 _NUMBER = re.compile(r"-?\d{1,19}$")
 
 
@@ -69,10 +69,7 @@ def take_state(draft: Draft, text: str, again: bool) -> bool:
 
 def take_row(draft: Draft, text: str, again: bool) -> bool:
     """`[   2102]     0  2102     1873     1000 ... 250 531`."""
-    found = _ROW.match(text)
-    if not found:
-        return False
-    pid = int(found.group(1))
+    pid = int(text[1 : text.index("]")])
     if (pid in draft.rows and not again) or len(draft.rows) >= MOST_TASKS:
         return False
     row = _row(draft.columns, text)
@@ -93,7 +90,7 @@ def row_score(draft: Draft, text: str) -> int:
 
 
 def is_row(text: str) -> bool:
-    return bool(_ROW.match(text))
+    return _ROW.match(text) is not None
 
 
 def _row(columns: tuple[str, ...], text: str) -> tuple[tuple[str, ...], tuple[int, ...], str] | None:
