@@ -41,6 +41,8 @@ class Kind(NamedTuple):
     """None: it is too short to be broken by anybody."""
     glue: str = " "
     """How two halves are put together when both ways make sense."""
+    ends_in: str = ""
+    """What must be in a rest for it to score more."""
     whole: int = 1 << 30
     """The score of a line to which nothing can be added."""
     turns: bool = False
@@ -79,13 +81,13 @@ _BY_SYSRQ = Kind(head.take_sysrq, _IN_HEAD)
 _BY_MEMCG = Kind(head.take_memcg, _IN_HEAD)
 _TASK_IN = Kind(memcg.take_task_in, _IN_HEAD, Opens.ALWAYS, memcg.task_in_score, "")
 _USAGE = Kind(memcg.take_usage, _IN_MEMCG, Opens.ALWAYS)
-_STATS_FOR = Kind(memcg.take_stats_for, _IN_MEMCG, Opens.ALWAYS, memcg.stats_score, "")
+_STATS_FOR = Kind(memcg.take_stats_for, _IN_MEMCG, Opens.ALWAYS, memcg.stats_score, "", "B")
 _PROTECTION = Kind(memcg.take_protection, frozenset(), Opens.ALWAYS)
 _STAT = Kind(memcg.take_stat, _IN_STATS)
 _OPENING = Kind(meminfo.take_opening, _IN_HEAD, Opens.AT_START)
 _COUNTERS = Kind(meminfo.take_counters, _IN_MEMORY, Opens.AT_START, meminfo.counters_score, "")
-_NODE = Kind(meminfo.take_node, _IN_MEMORY, Opens.AT_START, meminfo.sizes_score, "")
-_ZONE = Kind(meminfo.take_zone, _IN_MEMORY, Opens.AT_START, meminfo.sizes_score, "")
+_NODE = Kind(meminfo.take_node, _IN_MEMORY, Opens.AT_START, meminfo.sizes_score, "", "B")
+_ZONE = Kind(meminfo.take_zone, _IN_MEMORY, Opens.AT_START, meminfo.sizes_score, "", "B")
 _SWAP = Kind(meminfo.take_swap, _IN_MEMORY, Opens.AT_START)
 _PAGES = Kind(meminfo.take_pages, _IN_MEMORY, Opens.AT_START)
 _SLABS = Kind(meminfo.open_slabs, _IN_MEMORY)

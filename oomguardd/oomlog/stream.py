@@ -188,7 +188,7 @@ class Stream:
     def _join(self, last: _Last, text: str, at: int) -> bool:
         """Whether the two are one line, which makes more sense than the first alone."""
         kind, draft, begun = last
-        if kind.score is None or len(begun) + len(text) > _LONGEST_TEXT:
+        if kind.score is None or kind.ends_in not in text or len(begun) + len(text) > _LONGEST_TEXT:
             return False
         had = kind.score(draft, begun)
         if had >= kind.whole:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,14 @@ _STAMP = re.compile(r"^\[ *(\d{1,12})\.(\d{1,9})\] ")
 _DATE = "Mon Nov  3 03:54:{:02d} 2025"
 
 
+@cache
+def _text_of(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8", errors="backslashreplace")
+
+
 def lines_of(name: str) -> list[str]:
     """The lines of a file, without their ends."""
-    return (HERE / name).read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+    return _text_of(name).splitlines()
 
 
 def said_by(line: str) -> str:
