@@ -18,12 +18,13 @@ from oomguardd.config.places import control_socket, history_directory
 from oomguardd.history.store import Store
 from oomguardd.kernel.notify import Notifier, named_fds
 from oomguardd.notifiers.stopping import stop
-from oomguardd.reporter.control.server import ControlError, open_control
+from oomguardd.reporter.control.server import open_control
 from oomguardd.reporter.directory import prepare_directory
 from oomguardd.reporter.inbox import Inbox, Record, Seen, made_here
 from oomguardd.reporter.lines import Lines
+from oomguardd.reporter.listening import ListenError
 from oomguardd.reporter.meters import Meters
-from oomguardd.reporter.metrics.server import ListenError, open_listener
+from oomguardd.reporter.metrics.server import open_listener
 from oomguardd.reporter.parts import Parts, remember
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.privileges import Account
@@ -172,7 +173,7 @@ class Service:
             return
         try:
             self._opened[name] = [opened()]
-        except (ListenError, ControlError) as error:
+        except ListenError as error:
             self._miss(f"{name} socket", cost, str(error))
 
     def _miss(self, what: str, cost: str, remedy: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -33,62 +32,23 @@ from oomguardd.reporter.control.varlink import (
 )
 from oomguardd.reporter.control.varlink_server import REFUSALS, Limits, VarlinkServer
 from oomguardd.reporter.inbox import Record
+from oomguardd.reporter.listening import CONTROL, listen_at_path
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import LAST_KILLS, Present
 from oomguardd.sensors import SIGNALS
 from oomguardd.telling import ControlSettings
 
 KILLS_IN_STATUS = 5
-BACKLOG = 16
-"""Connections that wait to be accepted."""
 
 _SIGNAL_OF = {signal.name: signal for signal in SIGNALS}
 _SILENT_KINDS = ("tick",)
 """Not told: the log does not have them either."""
 
 
-class ControlError(Exception):
-    """Why there is no control socket, and the remedy."""
-
-
 def open_control(path: str, readers: str = "everybody") -> socket.socket:
-    """A listening socket there, instead of one that nobody serves any more. ControlError."""
-    remedy = "remove it, or set control.socket to another path"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ControlError(f"{path}: exists and is no socket ({remedy})")
-        if _is_served(path):
-            raise ControlError(f"{path}: another program answers there ({remedy})")
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ControlError(f"{path}: {error.strerror or error} ({remedy})") from None
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        listener.bind(path)
-        # Nobody can connect before listen(). Who may ask is decided by SO_PEERCRED as well.
-        os.chmod(path, 0o666 if readers == "everybody" else 0o600)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ControlError(
-            f"{path}: {error.strerror or error} (set control.socket to another path)"
-        ) from None
-    return listener
-
-
-def _is_served(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except BlockingIOError:
-            return True  # its queue is full
-        except OSError:
-            return False
-    return True
+    """A listening socket there. ListenError."""
+    # A second fence: who may ask is decided by SO_PEERCRED, and changes with a reload.
+    return listen_at_path(path, 0o666 if readers == "everybody" else 0o600, CONTROL)
 
 
 class ControlServer:

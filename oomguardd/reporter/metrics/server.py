@@ -1,20 +1,18 @@
 """The metrics server: settings, listeners and pages put together. Nothing but GET of a few pages.
 
 Rule of this file: the server of the library would start a thread for each client and wait for it for ever.
-Here all clients together have an end (web_door.py).
+Here all clients together have an end (door.py).
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-import stat
 import time
 from collections.abc import Callable, Sequence
 
 from oomguardd.engine.words import safe
 from oomguardd.reporter.inbox import Record, made_here
+from oomguardd.reporter.listening import METRICS, ListenError, listen_at_address, listen_at_path
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.metrics.access import load_access
 from oomguardd.reporter.metrics.door import REFUSALS, Door, Limits
@@ -23,89 +21,17 @@ from oomguardd.reporter.metrics.http import Answer, Request, refuse
 from oomguardd.reporter.metrics.pages import Pages
 from oomguardd.telling import MetricsSettings
 
-BACKLOG = 64
-"""Connections that wait to be let in."""
-
 NAME = "metrics"
 """The server's, in the meters."""
-
-
-class ListenError(Exception):
-    """Why nobody can connect there, and what to do."""
 
 
 def open_listener(listen: str) -> socket.socket:
     """A listening socket at `listen`, as metrics.listen is written. ListenError with the remedy."""
     if listen.startswith("/"):
-        return _listen_at_path(listen)
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
-    except (OSError, ValueError, IndexError) as error:
-        raise ListenError(f"{listen}: {_words(error)} (metrics.listen)") from None
-    try:
-        # Otherwise a restart would have to wait for a minute after the last scrape.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ListenError(f"{listen}: {_words(error)} ({_remedy(error, port)})") from None
-    return listener
-
-
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _remedy(error: OSError, port: str) -> str:
-    other = "set metrics.listen to another address, or metrics.enabled to false"
-    if error.errno == errno.EADDRINUSE:
-        return f"`ss -ltnp sport = :{port}` names the program that has it; {other}"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"this machine has no such address; {other}"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"ports below 1024 are for root; enable oomguardd-metrics.socket, or {other}"
-    return other
-
-
-def _listen_at_path(path: str) -> socket.socket:
-    remedy = "set metrics.listen to another path"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ListenError(f"{path}: exists and is no socket (remove it, or {remedy})")
-        if _is_served(path):
-            raise ListenError(f"{path}: another program answers there ({remedy})")
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ListenError(f"{path}: {_words(error)} ({remedy})") from None
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        listener.bind(path)
-        os.chmod(path, 0o666)  # as open as the port would be; a token may be asked for
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise ListenError(f"{path}: {_words(error)} ({remedy})") from None
-    return listener
-
-
-def _is_served(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except BlockingIOError:
-            return True  # its queue is full
-        except OSError:
-            return False
-    return True
+        return listen_at_path(
+            listen, 0o666, METRICS
+        )  # as open as the port would be; a token may be asked for
+    return listen_at_address(listen, METRICS)
 
 
 def _to_nobody(record: Record) -> None:

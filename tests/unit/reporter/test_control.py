@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from oomguardd.reporter.control.interface import DESCRIPTION, MANAGER, NOT_PERMITTED
-from oomguardd.reporter.control.server import ControlError, ControlServer, open_control
+from oomguardd.reporter.control.server import ControlServer, open_control
 from oomguardd.reporter.control.varlink import Peer, VarlinkError
+from oomguardd.reporter.listening import ListenError
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import Present
 from oomguardd.telling import ControlSettings
@@ -331,11 +332,11 @@ def test_what_a_dead_reporter_left_is_replaced(path: Path) -> None:
 
 
 def test_what_is_somebody_elses_is_left(path: Path) -> None:
-    with open_control(str(path)), pytest.raises(ControlError, match="another program answers there"):
+    with open_control(str(path)), pytest.raises(ListenError, match="another program answers there"):
         open_control(str(path))
     path.unlink()
     path.write_text("precious")
-    with pytest.raises(ControlError, match="exists and is no socket"):
+    with pytest.raises(ListenError, match="exists and is no socket"):
         open_control(str(path))
     assert path.read_text() == "precious"
 
@@ -343,5 +344,5 @@ def test_what_is_somebody_elses_is_left(path: Path) -> None:
 def test_a_place_where_no_socket_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for bad in (tmp_path / "file" / "socket", tmp_path / ("x" * 150)):
-        with pytest.raises(ControlError, match=r"control\.socket"):
+        with pytest.raises(ListenError, match=r"control\.socket"):
             open_control(str(bad))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from oomguardd.reporter.metrics.server import ListenError, open_listener
+from oomguardd.reporter.listening import ListenError
+from oomguardd.reporter.metrics.server import open_listener
 from oomguardd.telling import MetricsSettings
 from tests.prometheus.tools import free_port
 from tests.unit.reporter.metrics_site import GET, LOCAL, run, serving
