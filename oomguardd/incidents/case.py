@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from oomguardd.engine.words import Fields, as_number, who
+from oomguardd.engine.owners import owner_words
+from oomguardd.engine.words import Fields, as_number, safe, who
 from oomguardd.history.incident import Incident, Record
-from oomguardd.incidents.owners import owner_words
 from oomguardd.model import Owner
 from oomguardd.runtimes import owner_of
 
@@ -100,8 +100,8 @@ class Case:
 
     @property
     def owner_words(self) -> str:
-        """Who runs it: `unit nginx.service`; empty when nobody is known."""
-        return owner_words(self.owner) or self.kill.text("owner", "")
+        """Who runs it: `unit nginx.service`, safe to print; empty when nobody is known."""
+        return safe(owner_words(self.owner)) or self.kill.text("owner", "")
 
     def reading(self, name: str) -> float | None:
         return self.readings.get(name)

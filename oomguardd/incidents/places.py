@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from oomguardd.engine.owners import container_id
 from oomguardd.engine.words import safe
-from oomguardd.incidents.owners import container_id
 from oomguardd.incidents.remedy import kubernetes_size, setting_size, shell_word
 from oomguardd.model import Owner
 
@@ -68,7 +68,7 @@ def _pod(owner: Owner, want: Limit) -> Place | None:
 def _container(owner: Owner, want: Limit) -> Place | None:
     if not owner.container or owner.runtime == "nspawn":  # which is a unit, too
         return None
-    name, most = shell_word(container_id(owner)), setting_size(want.max_bytes)
+    name, most = shell_word(safe(container_id(owner))), setting_size(want.max_bytes)
     small = most.lower()
     if owner.runtime == "docker" and name:
         change = f"docker update --memory {small} --memory-swap {small} {name}"

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from oomguardd.engine.explain_party import member_words
+from oomguardd.engine.owners import owner_words
 from oomguardd.engine.readings import Signals
 from oomguardd.engine.words import Fields, as_number, digits, safe, size, who
 from oomguardd.kernel.journald import is_field_name
@@ -237,19 +238,7 @@ def _owner(cgroup: str, named: bool) -> Iterator[Field]:
     told: Iterable[str] = (name for name in Owner._fields if name != "places")
     yield from _mapping(f"{PREFIX}VICTIM_", {name: getattr(owner, name) for name in told if name != "uid"})
     if words := "" if named else owner_words(owner):
-        yield f"{PREFIX}OWNER", words
-
-
-def owner_words(owner: Owner) -> str:
-    """`unit nginx.service`, the most telling of what there is; empty for nobody."""
-    if owner.pod:
-        return safe(f"pod {owner.pod}")
-    if owner.container:
-        return safe(f"{owner.runtime or 'container'} container {owner.container[:12]}")
-    if owner.job:
-        return safe(f"{owner.runtime} job {owner.job}")
-    unit = owner.user_unit or owner.unit
-    return safe(f"unit {unit}") if unit else ""
+        yield f"{PREFIX}OWNER", safe(words)
 
 
 def _items(value: object) -> Sequence[object]:

@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import Callable
 
 from oomguardd.engine.blame import SIGNAL_NAMES, SIGTERM, UNKNOWN, Act, Blame, Death, blame
+from oomguardd.engine.owners import owner_words
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import parent, read_cgroup
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.watchers.desk import Desk
 from oomguardd.reporter.watchers.docket import Valve
 from oomguardd.reporter.watchers.exits import Exits, ExitsError
-from oomguardd.reporter.watchers.records import EXIT_PRIORITY, owner_words
+from oomguardd.reporter.watchers.records import EXIT_PRIORITY
+from oomguardd.runtimes import owner_of
 
 HOLD_S = 3.0
 """By then the kernel's report has come, or its counters were read; see docket.PATIENCE_S."""
@@ -91,7 +93,7 @@ class ExitWatch:
                 self._lost()
 
     def _record(self, death: Death, judged: Blame) -> Record:
-        known = {"comm": death.comm, "cgroup": death.cgroup, "owner": owner_words(death.cgroup)}
+        known = {"comm": death.comm, "cgroup": death.cgroup, "owner": owner_words(owner_of(death.cgroup))}
         how = {"signal": SIGNAL_NAMES[death.signal]} if death.signal else {"status": death.status}
         return made_here(
             "exit",

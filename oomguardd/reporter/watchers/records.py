@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from oomguardd.engine.owners import owner_words
 from oomguardd.oomlog import Report, explain, to_json
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.watchers.docket import Movement
@@ -32,22 +33,6 @@ _CONSTRAINTS = {
     "cpuset": "cpuset",
     "mempolicy": "memory_policy",
 }
-
-
-def owner_words(cgroup: str) -> str:
-    """Who runs it: "unit nginx.service", "docker container 3f2a...", "pod ..."; empty if the path does not
-    tell."""
-    owner = owner_of(cgroup)
-    if owner.job:
-        return f"{owner.runtime or 'batch'} job {owner.job}" + (f" step {owner.step}" if owner.step else "")
-    if owner.pod:
-        return f"pod {owner.pod}"
-    if owner.container:
-        return f"{owner.runtime or 'a'} container {owner.container[:12]}"
-    unit = owner.user_unit or owner.unit
-    if unit:
-        return f"unit {unit}"
-    return f"slice {owner.slice}" if owner.slice else ""
 
 
 def cgroup_of(report: Report) -> str:
@@ -97,7 +82,7 @@ def report_record(
             cgroup=cgroup,
             limit_cgroup=limit,
             constraint=constraint_of(report),
-            owner=owner_words(cgroup),
+            owner=owner_words(owner_of(cgroup)),
             held_bytes=sum(held) if held else None,
             oom_score_adj=victim.oom_score_adj,
             members=_members(report),
@@ -123,7 +108,7 @@ def movement_record(movement: Movement, boot: str, time_s: float, why: Sequence[
         key=f"kernel:{boot}:{movement.source}:{cgroup}:{movement.total}",
         source=movement.source,
         count=movement.kills,
-        **_known(cgroup=cgroup, limit_cgroup=movement.limit_cgroup, owner=owner_words(cgroup)),
+        **_known(cgroup=cgroup, limit_cgroup=movement.limit_cgroup, owner=owner_words(owner_of(cgroup))),
         constraint="memcg" if movement.limit_cgroup else "",
         why=list(why),
     )
@@ -159,7 +144,7 @@ def foreign_record(
         by=by,
         count=count,
         **known,
-        **_known(owner=owner_words(cgroup)),
+        **_known(owner=owner_words(owner_of(cgroup))),
         why=list(why),
     )
 

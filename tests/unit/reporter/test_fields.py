@@ -18,12 +18,10 @@ from oomguardd.reporter.journal.fields import (
     PREFIX,
     UNKNOWN,
     entry_of,
-    owner_words,
     reading_name,
 )
 from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
 from oomguardd.reporter.words import KNOWN_SIGNALS, words_of
-from oomguardd.runtimes import owner_of
 
 WHEN_S = 1_700_000_000.25
 CGROUP = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-1.scope"
@@ -93,7 +91,7 @@ def test_a_kill_with_all_that_it_was_made_of() -> None:
         "OOMGUARDD_VICTIM_UNIT": "user@1000.service",
         "OOMGUARDD_VICTIM_USER_UNIT": "app-gnome-firefox-1.scope",
         "OOMGUARDD_VICTIM_APP": "firefox",
-        "OOMGUARDD_OWNER": "unit app-gnome-firefox-1.scope",
+        "OOMGUARDD_OWNER": "application firefox",
         "OOMGUARDD_RUNNER_UP": "next[5] 100 points, 1 MiB, /x",
         "OOMGUARDD_SPARED": "init[1]: protected",
         "OOMGUARDD_PARTY_UNIT": "tree",
@@ -169,23 +167,6 @@ def test_readings_are_named_apart_from_everything_else() -> None:
     assert len(set(names)) == len(names)
     assert all(is_field_name(name) for name in names)
     assert not set(names) & set(fields({**KILL, "readings": {}}))
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "words"),
-    [
-        ("/system.slice/nginx.service", "unit nginx.service"),
-        (f"/system.slice/docker-{'ab' * 32}.scope", "docker container abababababab"),
-        ("/system.slice/slurmstepd.scope/job_7/step_0/user/task_0", "slurm job 7"),
-        (
-            "/kubepods/burstable/pod" + "1b4e28ba-2fa1-11d2-883f-0016d3cca427" + "/" + "ab" * 32,
-            "pod 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
-        ),
-        ("/", ""),
-    ],
-)
-def test_owners_in_words(cgroup: str, words: str) -> None:
-    assert owner_words(owner_of(cgroup)) == words
 
 
 def test_what_is_too_long_is_cut_and_what_is_too_much_left_out() -> None:

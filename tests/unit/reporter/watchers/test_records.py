@@ -14,7 +14,6 @@ from oomguardd.reporter.watchers.records import (
     LONGEST_REPORT_BYTES,
     foreign_record,
     movement_record,
-    owner_words,
     report_record,
     surplus_record,
     trimmed,
@@ -64,7 +63,7 @@ def test_the_counters_place_a_bare_line() -> None:
     place = Movement("oom_control", 1.0, 1, 1, "/docker/" + "a" * 64, "/docker")
     record = report_record(report, "kmsg", "b", 50.0, [], place)
     assert (record["cgroup"], record["limit_cgroup"]) == (place.cgroup, "/docker")
-    assert record["owner"] == "docker container aaaaaaaaaaaa"
+    assert record["owner"] == "Docker container aaaaaaaaaaaa"
 
 
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.log")), ids=lambda path: path.name)
@@ -92,21 +91,6 @@ def test_another_daemons() -> None:
     record = foreign_record("earlyoom", 50.0, "b", 1, ["w"], pid=7, comm="tail", cgroup="")
     assert (record["by"], record["pid"], record["key"]) == ("earlyoom", 7, "foreign:b:earlyoom:7:50")
     assert "cgroup" not in record
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "words"),
-    [
-        ("/system.slice/nginx.service", "unit nginx.service"),
-        ("/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope", "unit app-x.scope"),
-        ("/system.slice/docker-" + "a" * 64 + ".scope", "docker container aaaaaaaaaaaa"),
-        ("/", ""),
-        ("", ""),
-        ("/../x", ""),
-    ],
-)
-def test_owners_in_words(cgroup: str, words: str) -> None:
-    assert owner_words(cgroup) == words
 
 
 def test_the_largest_rows_are_kept() -> None:
