@@ -24,10 +24,16 @@ class Aside(Generic[T]):
         self._free = threading.Event()
         self._free.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way; what the last one brought may be on its way to `late`."""
+        return self._free.is_set()
+
     async def run(self, function: Callable[[], T], late: Callable[[T], None]) -> T:
         """What the function returns or raises. NotifyError while an earlier call still hangs.
 
-        `late` gets, in the thread, what comes when nobody waits for it any more.
+        `late` gets what comes when nobody waits for it any more. It is called in the loop, which it must not
+        hold up; in the thread only when the loop is no more.
         """
         if not self._free.is_set():
             raise NotifyError(f"{self._what} still hangs from an earlier time")

@@ -165,16 +165,17 @@ class Program:
     async def close(self) -> None:
         """See Notifier."""
         for _ in range(int(KILL_S / 0.02)):
-            self._reap()
-            if not self._dying:
-                break
+            started = self._starting.idle  # what it has started is ours only in the loop's next turn
             await asyncio.sleep(0.02)
+            self._reap()
+            if started and not self._dying:
+                break
 
     async def _start(self, event: bytes, environ: Mapping[str, str]) -> Running:
         command = self._hook.run
         try:
             return await asyncio.wait_for(
-                self._starting.run(lambda: launch(command, event, environ), _end_late), START_S
+                self._starting.run(lambda: launch(command, event, environ), self._end_late), START_S
             )
         except asyncio.TimeoutError:
             raise NotifyError(f"{command[0]} could not be started within {START_S:.0f} s") from None
@@ -201,6 +202,11 @@ class Program:
             how = f"status {status}" if status > 0 else _signal_name(-status)
             raise NotifyError(f"ended with {how}{said}")
 
+    def _end_late(self, running: Running) -> None:
+        """For one that started when nobody waited for it any more."""
+        running.end()
+        self._dying.append(running.process)
+
     def _reap(self) -> None:
         self._dying = [process for process in self._dying if process.poll() is None]
 
@@ -209,13 +215,6 @@ def _signal_name(number: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(number).name
     return f"signal {number}"
-
-
-def _end_late(running: Running) -> None:
-    """For one that started when nobody waited for it any more. Runs in a thread, so it may wait."""
-    running.end()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        running.process.wait(KILL_S)
 
 
 async def _ended(running: Running, within_s: float) -> bool:

@@ -24,15 +24,20 @@ def test_a_result_and_an_exception() -> None:
 def test_what_hangs_is_left_and_not_piled_up() -> None:
     release = threading.Event()
     late: list[int] = []
+    where: list[threading.Thread] = []
 
     def hang() -> int:
         release.wait(20)
         return 7
 
+    def take(result: int) -> None:
+        where.append(threading.current_thread())
+        late.append(result)
+
     async def scenario() -> None:
         aside: Aside[int] = Aside("test")
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(aside.run(hang, late.append), 0.05)
+            await asyncio.wait_for(aside.run(hang, take), 0.05)
         with pytest.raises(NotifyError, match="test still hangs"):
             await aside.run(lambda: 1, late.append)
         release.set()
@@ -40,6 +45,7 @@ def test_what_hangs_is_left_and_not_piled_up() -> None:
             if late:
                 break
             await asyncio.sleep(0.01)
+        assert where == [threading.current_thread()], "it needs no lock for what the loop knows"
         assert late == [7], "what came too late is not lost, whoever has to clean it up gets it"
         assert await aside.run(lambda: 2, late.append) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -198,6 +199,32 @@ def test_cancelled_in_the_middle(tmp_path: Path) -> None:
 
     run(scenario())
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists(), "not even as a zombie"
+
+
+def test_cancelled_while_it_starts(tmp_path: Path) -> None:
+    """Its file comes from a disk that is slow: nobody waits any more when it runs at last."""
+    loop_stood_still_s = 0.0
+
+    async def scenario() -> None:
+        nonlocal loop_stood_still_s
+        (tmp_path / "slow").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+        (tmp_path / "slow").chmod(0o755)
+        made = program(str(tmp_path / "slow"))
+        telling = asyncio.ensure_future(made.tell([NOTICE]))
+        await asyncio.sleep(0)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        closing = asyncio.ensure_future(made.close())
+        while not closing.done():
+            began_s = time.monotonic()
+            await asyncio.sleep(0.001)
+            loop_stood_still_s = max(loop_stood_still_s, time.monotonic() - began_s)
+
+    run(scenario())
+    assert loop_stood_still_s < 0.5, "nobody is waited for in the loop"
+    with contextlib.suppress(FileNotFoundError):  # it may have ended before it could say who it is
+        pid = (tmp_path / "pid").read_text().strip()
+        assert not pid or not Path(f"/proc/{pid}").exists(), "not even as a zombie"
 
 
 def test_a_large_event_fits() -> None:
