@@ -99,7 +99,7 @@ class WatchSettings:
         "false",
         bool,
         "Listen to every process's end (netlink proc connector), to tell who sent a SIGKILL. Takes 25 MiB,"
-        " the Python package pyroute2, and CAP_NET_ADMIN before Linux 6.6.",
+        " the Python package pyroute2 (0.7.4 or newer), and CAP_NET_ADMIN before Linux 6.6.",
     )
 
 

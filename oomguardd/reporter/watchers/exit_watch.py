@@ -14,7 +14,7 @@ from oomguardd.kernel.process import parent, read_cgroup
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.watchers.desk import Desk
 from oomguardd.reporter.watchers.docket import Valve
-from oomguardd.reporter.watchers.exits import Exits, ExitsError
+from oomguardd.reporter.watchers.exits import OLDEST, Exits, ExitsError
 from oomguardd.reporter.watchers.records import EXIT_PRIORITY
 from oomguardd.runtimes import owner_of
 
@@ -47,7 +47,8 @@ class ExitWatch:
             self._proc_fd = open_dir(self._desk.places.proc)
             self._exits = Exits(self.ended, self._lost, self._silent, self._desk.clock)
         except (ExitsError, OSError) as error:
-            self._complain(str(error), "install pyroute2, and AmbientCapabilities=CAP_NET_ADMIN in the unit")
+            remedy = f"install pyroute2 >= {OLDEST}, and AmbientCapabilities=CAP_NET_ADMIN in the unit"
+            self._complain(str(error), remedy)
 
     def start(self) -> None:
         """In a running loop."""

@@ -19,6 +19,8 @@ from oomguardd.engine.blame import Death
 from oomguardd.kernel.proc_connector import RECEIVE_BYTES, open_connector
 
 MODULE = "pyroute2.netlink.connector.cn_proc"
+OLDEST = "0.7.4"
+"""The first one with that module; Debian 12 has 0.7.2."""
 ANSWER_S = 2.0
 """The kernel answers at once, or never."""
 _MOST_AT_ONCE = 200
@@ -46,7 +48,7 @@ class Exits:
         try:
             messages = importlib.import_module(module)
         except ImportError as error:
-            raise ExitsError(f"no Python package pyroute2 ({error})") from None
+            raise ExitsError(f"no Python package pyroute2 of version {OLDEST} or newer ({error})") from None
         try:
             self._marshal: Any = messages.ProcEventMarshal()
             request = _request(messages.proc_event_control())

@@ -17,7 +17,7 @@ from oomguardd.reporter.present import Present
 from oomguardd.reporter.watchers import Places, Watchers
 from oomguardd.reporter.watchers.desk import Desk, read_boot
 from oomguardd.reporter.watchers.exit_watch import HOLD_S, MOST_HELD, MOST_TOLD, ExitWatch
-from oomguardd.reporter.watchers.exits import Exits, ExitsError, death_of
+from oomguardd.reporter.watchers.exits import OLDEST, Exits, ExitsError, death_of
 from oomguardd.reporter.watchers.kernel_log import LONGEST_S, QUIET_S, ReportReader
 from oomguardd.telling import WatchSettings
 from tests.fakes import FakeProc
@@ -137,7 +137,7 @@ def test_a_part_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
 
 def test_no_pyroute2_is_told_with_the_remedy(tmp_path: Path) -> None:
     nothing = (lambda _: None), (lambda: None), (lambda: None), time.time
-    with pytest.raises(ExitsError, match="no Python package pyroute2"):
+    with pytest.raises(ExitsError, match=rf"no Python package pyroute2 of version {OLDEST} or newer"):
         Exits(*nothing, module="no_such_module_here")
     with pytest.raises(ExitsError, match="not understood"):
         Exits(*nothing, module="json")
