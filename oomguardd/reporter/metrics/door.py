@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple
 
+from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.metrics.http import (
     LONGEST_HEAD_BYTES,
     Answer,
@@ -120,8 +121,7 @@ class Door:
         """Ends everything. May be called twice."""
         for listener in self.listeners:
             self.shut(listener)
-        self.dismiss()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(*self._tasks)
 
     def _listen(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:

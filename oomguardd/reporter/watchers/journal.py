@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 
 from oomguardd.kernel.syscalls import set_death_signal
+from oomguardd.notifiers.stopping import stop
 
 Entry = Mapping[str, object]
 
@@ -22,9 +23,6 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 STEADY_S = 10.0
 """A child that ran so long was all right."""
-_END_S = 1.0
-"""So long a child has to end before it is killed."""
-
 
 def text_of(entry: Entry, field: str) -> str:
     """A field as text; the journal writes what is not printable as a list of bytes. Empty if it is not
@@ -66,8 +64,7 @@ class JournalFollower:
         """Ends the child. May be called twice."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stop(task)
 
     async def _run(self) -> None:
         pause_s = self._first_pause_s
@@ -150,13 +147,8 @@ async def _last_line(lines: asyncio.StreamReader | None) -> str:
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        child.terminate()
-    try:
-        await asyncio.wait_for(child.wait(), _END_S)
-    except asyncio.TimeoutError:
+    """It only reads, so that there is nothing that it would have to finish."""
+    if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()

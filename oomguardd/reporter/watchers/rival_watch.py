@@ -8,6 +8,7 @@ import os
 from oomguardd.engine.blame import Act
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import read_cgroup
+from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.watchers.desk import Desk
 from oomguardd.reporter.watchers.docket import Valve
 from oomguardd.reporter.watchers.journal import Entry, JournalFollower
@@ -58,8 +59,7 @@ class RivalWatch:
         """May be called twice."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stop(task)
         await self._stop_following()
         if self._proc_fd >= 0:
             os.close(self._proc_fd)
