@@ -18,11 +18,10 @@ from oomguardd.engine.words import safe, size
 from oomguardd.history.identity import time_of
 from oomguardd.history.incident import INCIDENT_KINDS, Record
 from oomguardd.history.store import Reader, StoreError
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 
 DEFAULT_COUNT = 20
 
-_KNOWN_SIGNALS = {signal.name: signal for signal in SIGNALS}
 _KIND_WORDS = {"kill": "oomguardd's", "kernel_kill": "the kernel's", "foreign_kill": "others'"}
 
 _COLUMNS = (
@@ -163,7 +162,7 @@ def _told(records: Sequence[Record], width: int) -> list[str]:
     return [
         line
         for record in records
-        for line in paragraph(f"{time_words(time_of(record))}  {describe(record, _KNOWN_SIGNALS)[0]}", width)
+        for line in paragraph(f"{time_words(time_of(record))}  {describe(record, SIGNAL_OF)[0]}", width)
     ]
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 
 from oomguardd.ctl.ranking import Paint, company_words, party_fields
 from oomguardd.ctl.recording import Header
-from oomguardd.ctl.senses import SIGNAL_OF
 from oomguardd.ctl.tally import Decision, Event, Kill, Moment, Tally
 from oomguardd.ctl.terms import kernel_terms, owner_words, policy_terms, to_points, weighed_fields
 from oomguardd.ctl.text import fit
 from oomguardd.engine.readings import condition_words, reading_words
 from oomguardd.engine.words import counted, digits, duration, safe, size
 from oomguardd.model import LEVEL_NAMES, PAGE_BYTES, Level
+from oomguardd.sensors import SIGNAL_OF
 
 _LEVEL_WORDS = {Level.CALM: "calm"} | {level: word for word, level in LEVEL_NAMES.items()}
 _SHOWN = ("mem_available", "swap_free", "psi_some_avg10", "psi_full_avg10")

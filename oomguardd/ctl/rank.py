@@ -10,7 +10,7 @@ from oomguardd.ctl import arguments, company, ranking
 from oomguardd.ctl.console import Console
 from oomguardd.ctl.look import Looker, blind_spots, look_around
 from oomguardd.ctl.screen import Screen
-from oomguardd.ctl.senses import SIGNAL_OF, Senses
+from oomguardd.ctl.senses import Senses
 from oomguardd.ctl.text import bullets, fit, paragraph
 from oomguardd.ctl.verb import Verb
 from oomguardd.ctl.world import World
@@ -19,7 +19,7 @@ from oomguardd.engine.together import Keep, keep_of
 from oomguardd.kernel.clock import monotonic_s
 from oomguardd.model import Sample
 from oomguardd.policies.set import PolicySet
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF, SIGNALS
 
 DEFAULT_COUNT = 10
 DEFAULT_PERIOD_S = 2.0

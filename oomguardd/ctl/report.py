@@ -16,15 +16,13 @@ from oomguardd.history.incident import Incident
 from oomguardd.history.queries import LAST
 from oomguardd.history.store import StoreError
 from oomguardd.incidents.page import page
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 from oomguardd.units import format_bytes
 
 STDOUT = "-"
 
 _MODE = 0o666
 """Before the umask, as of any file that is made."""
-
-_SIGNALS = {signal.name: signal for signal in SIGNALS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             incident = history.incident(args.id)
         except (LookupError, StoreError) as error:
             raise Trouble(str(error.args[0])) from None
-    text = page(incident, _SIGNALS, when=time_words, host=args.host)
+    text = page(incident, SIGNAL_OF, when=time_words, host=args.host)
     if args.output == STDOUT:  # in any locale: HTML has a way to write every letter in ASCII
         console.say(text.encode("ascii", "xmlcharrefreplace").decode().rstrip("\n"))
         return 0

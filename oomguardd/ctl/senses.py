@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from oomguardd.ctl.console import Trouble
 from oomguardd.kernel.files import SensorError
 from oomguardd.kernel.memcg import Container, find_container
-from oomguardd.model import Sample, Signal, Totals
+from oomguardd.model import Sample, Totals
 from oomguardd.sensors import SIGNALS, Sensor, container_sensors, machine_sensors
 from oomguardd.sensors.memory import ContainerMemorySensor, MemorySensor
 
 TOTAL_OF: Mapping[str, str] = {signal.name: signal.total for signal in SIGNALS}
 """Signal -> the one that its percentages refer to."""
-
-SIGNAL_OF: Mapping[str, Signal] = {signal.name: signal for signal in SIGNALS}
 
 
 class Senses:

@@ -19,9 +19,8 @@ from oomguardd.history.incident import Incident, Record
 from oomguardd.history.queries import LAST, Kill
 from oomguardd.history.store import StoreError
 from oomguardd.incidents.advice import advise
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 
-_KNOWN_SIGNALS = {signal.name: signal for signal in SIGNALS}
 _MOMENT_WIDTH = 8
 """` -59.9 s`"""
 
@@ -77,7 +76,7 @@ def lines_of(incident: Incident, console: Console, drawn: bool) -> list[str]:
     lines = [console.paint(fit(headline, width), "bold")]
     lines += paragraph(", ".join(_facts(row)), width)
     lines += ["", console.paint("what happened", "bold"), *_story(incident, width)]
-    readings = curve_lines(incident, _KNOWN_SIGNALS, width - 2, drawn)
+    readings = curve_lines(incident, SIGNAL_OF, width - 2, drawn)
     lines += ["", console.paint("readings", "bold")]
     lines += [f"  {line}" for line in readings] or ["  none were taken around it"]
     lines += ["", console.paint("what to change", "bold")]
@@ -109,7 +108,7 @@ def _story(incident: Incident, width: int) -> list[str]:
     """Each event at its time, seen from the kill: in full what belongs to it, the others in one sentence."""
     lines: list[str] = []
     for event in incident.events:
-        words = describe(event, _KNOWN_SIGNALS)
+        words = describe(event, SIGNAL_OF)
         own = _belongs(event, incident)
         lines += _dated(time_of(event) - incident.time_s, words if own else words[:1], width)
     return lines

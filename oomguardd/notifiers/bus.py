@@ -22,6 +22,7 @@ from oomguardd.notifiers.dbus import (
     connect,
     system_address,
 )
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.notifiers.wording import KILLS, WARNINGS, Fact
 from oomguardd.telling import Telling
@@ -117,7 +118,7 @@ class Bus:
     def start(self) -> None:
         """See Notifier."""
         if HAVE_JEEPNEY:
-            self._keeping = asyncio.ensure_future(self._keep())
+            self._keeping = lasting(self._keep())
         else:
             self._lack("jeepney", NO_JEEPNEY)
 

@@ -19,6 +19,7 @@ from oomguardd.history.identity import identity_of, is_incident, time_of
 from oomguardd.history.incident import Record
 from oomguardd.history.ring import Ring
 from oomguardd.history.store import Store, StoreError
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import made_here
 
@@ -109,7 +110,7 @@ class Keeper:
     def start(self) -> None:
         """Reads the machine from now on, for the minute before a kill; `take` does it, too."""
         if not self._tasks:
-            self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._tidy())]
+            self._tasks = [lasting(self._watch()), lasting(self._tidy())]
 
     async def take(self, records: Sequence[Record]) -> None:
         """Returns when they are on the disk. StoreError when that could not be done for so long that they

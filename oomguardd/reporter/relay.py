@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import Record, made_here, seq_of
 from oomguardd.reporter.meters import Meters
@@ -130,8 +131,8 @@ class Relay:
 
     def start(self) -> None:
         """From now on the sinks are told."""
-        self._tasks = [asyncio.ensure_future(self._serve(desk)) for desk in self._desks]
-        self._tasks.append(asyncio.ensure_future(self._confirm_all()))
+        self._tasks = [lasting(self._serve(desk)) for desk in self._desks]
+        self._tasks.append(lasting(self._confirm_all()))
 
     def put(self, record: Record) -> None:
         """A record, of the guard's or our own: folded at once, told as soon as each sink can take it."""

@@ -25,6 +25,7 @@ from oomguardd.reporter.lines import Lines
 from oomguardd.reporter.listening import ListenError
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.metrics.server import open_listener
+from oomguardd.reporter.mishaps import Mishaps
 from oomguardd.reporter.parts import Parts, remember
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.privileges import Account
@@ -106,6 +107,7 @@ class Service:
         """Until SIGTERM, or SIGINT where nobody else gets it."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(Mishaps(self.publish, time.time))
         loop.add_signal_handler(signal.SIGTERM, stopping.set)
         # Ctrl-C goes to the guard as well, whose last words are still to come when it is our parent.
         loop.add_signal_handler(signal.SIGINT, _nothing if self._options.child else stopping.set)

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from oomguardd.engine.explain import describe
 from oomguardd.engine.words import as_number, safe
 from oomguardd.reporter.inbox import Record
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 
-KNOWN_SIGNALS = {signal.name: signal for signal in SIGNALS}
 PRIORITY_OF_UNKNOWN = 5
 
 
 def words_of(record: Record) -> list[str]:
     """As `describe`. Whatever goes wrong, it must not end us: the guard would send the same record again."""
     try:
-        return describe(record, KNOWN_SIGNALS)
+        return describe(record, SIGNAL_OF)
     except Exception as error:
         return [f"a record of kind {safe(record.get('kind'))} has no words: {safe(repr(error))}"]
 

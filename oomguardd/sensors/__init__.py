@@ -5,6 +5,8 @@ A new sensor is one file, and its class in SENSORS and its table in SIGNALS.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from oomguardd.kernel.memcg import Container
 from oomguardd.model import Signal
 from oomguardd.sensors import memory, pressure, reclaim
@@ -16,8 +18,10 @@ from oomguardd.sensors.reclaim import ContainerReclaimSensor, ReclaimSensor
 SENSORS: tuple[type[Sensor], ...] = (MemorySensor, PressureSensor, ReclaimSensor)
 SIGNALS: tuple[Signal, ...] = memory.SIGNALS + pressure.SIGNALS + reclaim.SIGNALS
 """Every signal that a trigger may name, whatever this machine has."""
+SIGNAL_OF: Mapping[str, Signal] = {signal.name: signal for signal in SIGNALS}
+"""By name."""
 
-__all__ = ["SENSORS", "SIGNALS", "Sensor", "container_sensors", "machine_sensors"]
+__all__ = ["SENSORS", "SIGNALS", "SIGNAL_OF", "Sensor", "container_sensors", "machine_sensors"]
 
 
 def machine_sensors(

@@ -18,7 +18,7 @@ from oomguardd.kernel import journald
 from oomguardd.model import Owner
 from oomguardd.reporter.journal.fields import ALWAYS, PREFIX, entry_of, reading_name
 from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
-from oomguardd.reporter.words import KNOWN_SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 from tests.shell.rig import candidate
 
 CATALOG = Path(__file__).resolve().parents[2] / "packaging/oomguard.catalog"
@@ -102,5 +102,5 @@ def test_the_documentation_has_every_id_and_no_field_that_is_none() -> None:
     text = (CATALOG.parents[1] / "docs/journal.md").read_text()
     assert all(f"| `{kind}` | `{message_id}` | " in text for kind, message_id in MESSAGE_IDS.items())
     assert f"`{MESSAGE_ID}`" in text
-    readings = {reading_name(signal, KNOWN_SIGNALS) for signal in KNOWN_SIGNALS}
+    readings = {reading_name(signal, SIGNAL_OF) for signal in SIGNAL_OF}
     assert {f"{PREFIX}{name}" for name in re.findall(r"`([A-Z0-9_]+_(?:PCT|FREE_BYTES))`", text)} <= readings

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from oomguardd import __version__
-from oomguardd.engine.explain import describe
 from oomguardd.engine.words import safe
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import resident_pages
@@ -35,12 +34,12 @@ from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.listening import CONTROL, listen_at_path
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import LAST_KILLS, Present
-from oomguardd.sensors import SIGNALS
+from oomguardd.reporter.words import words_of
+from oomguardd.sensors import SIGNAL_OF
 from oomguardd.telling import ControlSettings
 
 KILLS_IN_STATUS = 5
 
-_SIGNAL_OF = {signal.name: signal for signal in SIGNALS}
 _SILENT_KINDS = ("tick",)
 """Not told: the log does not have them either."""
 
@@ -118,11 +117,11 @@ class ControlServer:
             "problems": problems,
             "level": standing.level_of(present),
             "since_s": present.level_since_s,
-            "readings": standing.readings_of(present, _SIGNAL_OF),
-            "triggers": standing.triggers_of(present, _SIGNAL_OF),
+            "readings": standing.readings_of(present, SIGNAL_OF),
+            "triggers": standing.triggers_of(present, SIGNAL_OF),
             "missing": standing.missing_of(present),
-            "kills": standing.kills_of(present, KILLS_IN_STATUS, _SIGNAL_OF),
-            "troubles": standing.troubles_of(present, _SIGNAL_OF),
+            "kills": standing.kills_of(present, KILLS_IN_STATUS),
+            "troubles": standing.troubles_of(present),
             "guard": standing.guard_of(present, self._guard_rss()),
             "reporter": self._reporter(),
             "configuration": standing.configuration_of(present),
@@ -134,7 +133,7 @@ class ControlServer:
         most = LAST_KILLS if not isinstance(count, int) else count
         if most < 0:
             raise VarlinkError("org.varlink.service.InvalidParameter", parameter="count")
-        return {"kills": standing.kills_of(self._present, most, _SIGNAL_OF)}
+        return {"kills": standing.kills_of(self._present, most)}
 
     def _follow(self, parameters: Parameters) -> AsyncIterator[bytes]:
         backlog = parameters.get("backlog")
@@ -183,4 +182,4 @@ class ControlServer:
 
 def _event(record: Record) -> bytes:
     """One reply of Follow."""
-    return encode({"record": record, "lines": describe(record, _SIGNAL_OF), "lost": 0}, continues=True)
+    return encode({"record": record, "lines": words_of(record), "lost": 0}, continues=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oomguardd.engine.explain import describe
 from oomguardd.engine.readings import Signals
 from oomguardd.engine.triggers import holds, limit
 from oomguardd.engine.words import Fields, as_number, duration, safe
 from oomguardd.model import Condition
 from oomguardd.reporter.present import Present, Record
+from oomguardd.reporter.words import words_of
 from oomguardd.runtimes import owner_of
 
 LEVELS = ("calm", "warn", "terminate", "kill")
@@ -120,12 +120,12 @@ def missing_of(present: Present) -> list[Row]:
     return [{key: Fields(record).text(key, "") for key in keys} for record in present.missing.values()]
 
 
-def kills_of(present: Present, count: int, signals: Signals) -> list[Row]:
+def kills_of(present: Present, count: int) -> list[Row]:
     """The last ones, the newest last."""
-    return [_kill(kill, signals) for kill in list(present.kills)[-count:]] if count > 0 else []
+    return [_kill(kill) for kill in list(present.kills)[-count:]] if count > 0 else []
 
 
-def _kill(kill: Record, signals: Signals) -> Row:
+def _kill(kill: Record) -> Row:
     record, victim = Fields(kill), Fields(kill.get("victim") or kill)
     outcome, party = record.fields("outcome"), record.fields("party")
     # Not through `safe`: its escapes are not what the runtimes' names look like.
@@ -152,7 +152,7 @@ def _kill(kill: Record, signals: Signals) -> Row:
         "after_s": outcome.number("after_s"),
         "available_before_bytes": whole(outcome.number("available_before_bytes")),
         "available_after_bytes": whole(outcome.number("available_after_bytes")),
-        "text": describe(kill, signals)[0][:_LONGEST_SENTENCE],
+        "text": words_of(kill)[0][:_LONGEST_SENTENCE],
     }
 
 
@@ -163,13 +163,13 @@ def _by(kill: Fields) -> str:
     return kill.text("by", "somebody else") if kind == "foreign_kill" else "oomguardd"
 
 
-def troubles_of(present: Present, signals: Signals) -> list[Row]:
+def troubles_of(present: Present) -> list[Row]:
     """What went wrong lately, the newest last."""
     return [
         {
             "time_s": Fields(record).number("time_s") or 0.0,
             "kind": Fields(record).text("kind"),
-            "text": describe(record, signals)[0][:_LONGEST_SENTENCE],
+            "text": words_of(record)[0][:_LONGEST_SENTENCE],
         }
         for record in present.troubles
     ]

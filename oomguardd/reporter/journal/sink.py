@@ -17,7 +17,8 @@ from oomguardd.history.identity import incident_id, is_incident
 from oomguardd.kernel import journald
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.journal.fields import entry_of
-from oomguardd.reporter.words import KNOWN_SIGNALS, priority_of, words_of
+from oomguardd.reporter.words import priority_of, words_of
+from oomguardd.sensors import SIGNAL_OF
 
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
@@ -101,7 +102,7 @@ class JournalSink:
 
     def _encoded(self, record: Record) -> bytes:
         incident = incident_id(record) if is_incident(record) else ""
-        fields = entry_of(record, words_of(record), KNOWN_SIGNALS, incident=incident, now_s=self._clock())
+        fields = entry_of(record, words_of(record), SIGNAL_OF, incident=incident, now_s=self._clock())
         return journald.encode(fields)
 
     def _connected(self) -> socket.socket:

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.metrics.exposition import MISSING, Exposition
@@ -77,7 +78,7 @@ class Textfile:
         """Writes at once, and from now on."""
         if self._path is not None and not self._exposition.available:
             self._publish(made_here("missing", 4, self._clock(), **MISSING))
-        self._task = asyncio.ensure_future(self._keep_writing())
+        self._task = lasting(self._keep_writing())
 
     def retune(self, settings: MetricsSettings) -> None:
         """By these from now on; the file of an older setting stays where it is."""

@@ -16,7 +16,7 @@ from oomguardd.reporter.metrics.labels import DAEMONS, LEVELS, known
 from oomguardd.reporter.metrics.readings import READINGS
 from oomguardd.reporter.metrics.tally import LONGEST_NAME, MOST_TRIGGERS, Tally
 from oomguardd.reporter.present import Present
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 
 Labels = tuple[str, ...]
 Series = list[tuple[Labels, float]]
@@ -35,7 +35,6 @@ MOST_WORDS = 64
 ALONE = "being alone: "
 """So the guard says that it is not: as one of the abilities that it lacks, followed by the other's name."""
 
-_SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in SIGNALS}
 
 _THRESHOLDS = {
     Unit.BYTES: "oomguard_threshold_bytes",
@@ -109,7 +108,7 @@ def _not_alone(present: Present) -> list[str]:
 def _reading_values(readings: Mapping[str, float]) -> Values:
     values: Values = {}
     for name, value in readings.items():
-        reading, signal = READINGS.get(name), _SIGNALS.get(name)
+        reading, signal = READINGS.get(name), SIGNAL_OF.get(name)
         if reading is not None and signal is not None:
             values.setdefault(reading.metric, []).append((reading.labels, _in_base_unit(value, signal)))
     return values
@@ -141,7 +140,7 @@ def _bounds(trigger: Fields, readings: dict[str, float]) -> dict[tuple[Signal, s
     for row in trigger.each("bounds")[:MOST_CONDITIONS]:
         if not isinstance(row, (list, tuple)) or len(row) != 4:
             continue
-        signal, number, below = _SIGNALS.get(str(row[0])), as_number(row[2]), row[1] is True
+        signal, number, below = SIGNAL_OF.get(str(row[0])), as_number(row[2]), row[1] is True
         if signal is None or number is None or signal.unit not in _THRESHOLDS:
             continue
         bound = limit(Condition(signal.name, below, number, row[3] is True, ""), readings, signal.total)

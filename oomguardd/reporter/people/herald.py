@@ -11,20 +11,22 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from oomguardd.engine.words import duration
 from oomguardd.notifiers import NOTIFIERS
 from oomguardd.notifiers.aside import Aside
 from oomguardd.notifiers.base import Gear, Maker, Notice, Notifier, NotifyError
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.notifiers.wording import words
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.people.biggest import read_biggest
 from oomguardd.reporter.people.news import News
-from oomguardd.sensors import SIGNALS
+from oomguardd.sensors import SIGNAL_OF
 from oomguardd.telling import Telling
 
 ROOM = 50
@@ -35,8 +37,6 @@ BIGGEST_S = 2.0
 """A warning waits no longer than this for the names of who holds most."""
 MOST_CAUSES = 20
 """Causes of failures of one notifier that are told; all are counted."""
-
-_KNOWN_SIGNALS = {signal.name: signal for signal in SIGNALS}
 
 
 class Messenger:
@@ -52,7 +52,7 @@ class Messenger:
         for name in ("told", "failed", "dropped"):
             meters.expect(name, notifier.label)
         notifier.start()
-        self._task = asyncio.ensure_future(self._run())
+        self._task = lasting(self._run())
 
     @property
     def idle(self) -> bool:
@@ -190,7 +190,7 @@ class Herald:
 
     def _new_news(self) -> News:
         notify = self._telling.notify
-        return News(notify.warn, notify.warn_pause_s, _KNOWN_SIGNALS)
+        return News(notify.warn, notify.warn_pause_s, SIGNAL_OF)
 
     def _put(self, notice: Notice) -> None:
         for messenger in self._messengers:
@@ -207,9 +207,8 @@ class Herald:
             notice = replace(notice, facts=facts, summary=summary, body=body)
         self._put(notice)
 
-    def _go(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
-        task = asyncio.ensure_future(work)
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = lasting(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 
 from oomguardd.kernel.syscalls import set_death_signal
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 
 Entry = Mapping[str, object]
@@ -23,6 +24,7 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 STEADY_S = 10.0
 """A child that ran so long was all right."""
+
 
 def text_of(entry: Entry, field: str) -> str:
     """A field as text; the journal writes what is not printable as a list of bytes. Empty if it is not
@@ -58,7 +60,7 @@ class JournalFollower:
     def start(self) -> None:
         """Returns at once."""
         if self._task is None:
-            self._task = asyncio.ensure_future(self._run())
+            self._task = lasting(self._run())
 
     async def close(self) -> None:
         """Ends the child. May be called twice."""

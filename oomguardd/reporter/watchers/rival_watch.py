@@ -8,6 +8,7 @@ import os
 from oomguardd.engine.blame import Act
 from oomguardd.kernel.files import open_dir
 from oomguardd.kernel.process import read_cgroup
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.watchers.desk import Desk
 from oomguardd.reporter.watchers.docket import Valve
@@ -53,7 +54,7 @@ class RivalWatch:
     def start(self) -> None:
         """In a running loop."""
         if self._proc_fd >= 0:
-            self._task = asyncio.ensure_future(self._census())
+            self._task = lasting(self._census())
 
     async def close(self) -> None:
         """May be called twice."""

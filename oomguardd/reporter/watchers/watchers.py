@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from oomguardd.engine.blame import Act
+from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
@@ -62,7 +63,7 @@ class Watchers:
         for part in (self._rivals, self._kernel, self._exits):
             if part is not None:
                 self._desk.attempt(part.start)
-        self._task = asyncio.ensure_future(self._watch())
+        self._task = lasting(self._watch())
 
     async def take(self, records: Sequence[Record]) -> None:
         """As a sink: the guard's records, and our own, which say nothing new."""

@@ -21,7 +21,8 @@ from oomguardd.reporter.journal.fields import (
     reading_name,
 )
 from oomguardd.reporter.journal.message_ids import MESSAGE_IDS
-from oomguardd.reporter.words import KNOWN_SIGNALS, words_of
+from oomguardd.reporter.words import words_of
+from oomguardd.sensors import SIGNAL_OF
 
 WHEN_S = 1_700_000_000.25
 CGROUP = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-1.scope"
@@ -58,7 +59,7 @@ KILL: dict[str, Any] = {
 
 def fields(record: dict[str, Any], **more: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, value in entry_of(record, words_of(record), KNOWN_SIGNALS, **more):
+    for name, value in entry_of(record, words_of(record), SIGNAL_OF, **more):
         found.setdefault(name, []).append(value)
     return found
 
@@ -163,7 +164,7 @@ def test_a_kind_of_the_future_is_told_without_one() -> None:
 
 
 def test_readings_are_named_apart_from_everything_else() -> None:
-    names = [reading_name(signal, KNOWN_SIGNALS) for signal in KNOWN_SIGNALS]
+    names = [reading_name(signal, SIGNAL_OF) for signal in SIGNAL_OF]
     assert len(set(names)) == len(names)
     assert all(is_field_name(name) for name in names)
     assert not set(names) & set(fields({**KILL, "readings": {}}))
@@ -190,7 +191,7 @@ _KEYS = st.sampled_from(
 
 @given(st.sampled_from(KINDS), st.dictionaries(_KEYS | st.text(max_size=8), _JSON, max_size=12))
 def test_whatever_a_record_holds_becomes_an_entry(kind: str, record: dict[str, Any]) -> None:
-    entry = entry_of({**record, "kind": kind}, ["a sentence"], KNOWN_SIGNALS, now_s=WHEN_S)
+    entry = entry_of({**record, "kind": kind}, ["a sentence"], SIGNAL_OF, now_s=WHEN_S)
     assert encode(entry)
     assert all(value.isprintable() for name, value in entry if name != "MESSAGE")
     assert next(value for name, value in entry if name == "PRIORITY") in "01234567"
