@@ -2,11 +2,12 @@
 
 Without the mark systemd would report Result=signal, as if somebody had killed it by hand; without the line,
 that systemd-oomd did it. Rule of this file: nothing here decides about the kill, waits, or raises. What fails
-is counted.
+is counted, and told after the signal.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Sequence
 
@@ -22,6 +23,19 @@ IDENTIFIER = "oomguard"
 """Not the reporter's, whose entry of the same kill says more: one log should not have two of each."""
 PRIORITY = 3
 """err: something that the unit did was ended."""
+
+_NOT_OURS = (
+    "; systemd reports Result=signal then: run oomguardd as root, where /sys/fs/cgroup can be written to"
+    " (no ProtectControlGroups= in its unit)"
+)
+_REMEDIES = {
+    errno.EROFS: _NOT_OURS,
+    errno.EACCES: _NOT_OURS,
+    errno.EPERM: _NOT_OURS,
+    errno.EOPNOTSUPP: "; cgroups have such attributes since Linux 5.7",
+    errno.EAGAIN: ": journald's queue is full (systemctl status systemd-journald)",
+}
+"""What to do about it, as the rest of a sentence."""
 
 
 class UnitMarks:
@@ -44,6 +58,8 @@ class UnitMarks:
         self._last: tuple[str, Before] | None = None
         self.failed = 0
         """Marks and lines that could not be put."""
+        self._said: set[tuple[str, int | None]] = set()
+        self._complaint: tuple[str, str] | None = None
 
     def before(self, victim: Candidate, party: Party) -> None:
         """Marks the victim's unit if it does not outlive this: if nobody is left in it, or its main process
@@ -56,8 +72,8 @@ class UnitMarks:
         try:
             if self._ends(self._tree, unit, victim, party, pids):
                 self._last = unit, mark(self._tree, unit, self._count(self._tree, unit, party, pids))
-        except OSError:
-            self.failed += 1
+        except OSError as error:
+            self._fail("mark on the victim's unit", error)
 
     def take_back(self) -> None:
         """The signal reached nobody: as before the last `before`."""
@@ -66,8 +82,8 @@ class UnitMarks:
             return
         try:
             unmark(self._tree, *last)
-        except OSError:
-            self.failed += 1
+        except OSError as error:
+            self._fail("mark on the victim's unit", error)
 
     def after(
         self, kill_id: int, victim: Candidate, party: Party, signal: str, triggers: Sequence[str]
@@ -80,8 +96,20 @@ class UnitMarks:
             fields = _fields(self._run, kill_id, victim, party, signal, triggers)
             # By its path, which outlives any journald.
             self._sock.sendto(journald.encode(fields), self._journal)
-        except OSError:
-            self.failed += 1
+        except OSError as error:
+            self._fail("line for the journal of the victim's unit", error)
+
+    def take_complaint(self) -> tuple[str, str] | None:
+        """What could not be put, and why with the remedy; once for each cause. For after the signal."""
+        complaint, self._complaint = self._complaint, None
+        return complaint
+
+    def _fail(self, what: str, error: OSError) -> None:
+        self.failed += 1
+        # ENOENT: the unit has ended meanwhile, or there is no journald.
+        if error.errno != errno.ENOENT and (what, error.errno) not in self._said:
+            self._said.add((what, error.errno))
+            self._complaint = what, f"{error.strerror}{_REMEDIES.get(error.errno or 0, '')}"
 
     def close(self) -> None:
         """May be called twice."""

@@ -137,6 +137,10 @@ class Report:
         """Too many have died for it to be right."""
         self._outbox.put_vital("limit", 1, per_minute=per_minute, level=records.LEVEL_WORDS[assessment.level])
 
+    def untold(self, where: str, error: str) -> None:
+        """The victim's unit does not know of it."""
+        self._outbox.put("fault", 4, where=where, error=error, count=1)
+
     def foreign(self, victim: Candidate) -> None:
         """Somebody else is faster."""
         self._outbox.put(

@@ -249,6 +249,8 @@ class Striker:
         if self._marks is not None and not dry_run:
             triggers = [trigger.name for trigger in look.assessment.holding]
             self._marks.after(episode.kill_id, victim, episode.party, number.name, triggers)
+            if (complaint := self._marks.take_complaint()) is not None:
+                self._report.untold(*complaint)
         return True
 
     def _begin(self, episode: Episode, keep: Keep, event: Event, now_s: float) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -216,9 +217,17 @@ def test_a_journald_that_hangs_or_is_not_there_costs_a_line(scene: Scene, tmp_pa
         scene.marks.after(number, victim, party(50), "SIGKILL", ())
     full = scene.marks.failed
     assert full > 0
+    complaint = scene.marks.take_complaint()
+    assert complaint is not None
+    assert complaint[0] == "line for the journal of the victim's unit"
+    assert complaint[1].endswith("journald's queue is full (systemctl status systemd-journald)")
+    scene.marks.after(1, victim, party(50), "SIGKILL", ())
+    assert scene.marks.take_complaint() is None, "it is told once for each cause"
+    full = scene.marks.failed
     (tmp_path / "journal").unlink()
     scene.marks.after(1, victim, party(50), "SIGKILL", ())
     assert scene.marks.failed == full + 1
+    assert scene.marks.take_complaint() is None, "where there is no journal there is nothing to complain of"
 
 
 def test_without_cgroup_v2_and_without_a_socket(scene: Scene) -> None:
@@ -250,6 +259,7 @@ class Spy(UnitMarks):
 
     def before(self, victim: Candidate, party: Party) -> None:
         self._story.append(f"mark {victim.pid} of {len(party.members)}")
+        self._fail("mark", OSError(errno.EROFS, "Read-only file system"))
 
     def take_back(self) -> None:
         self._story.append("take back")
@@ -270,7 +280,13 @@ class Telltale(Hand):
         return super().send(kill_id, number)
 
 
-def struck(proc: FakeProc, hand: Telltale, story: list[str], dry_run: bool = False) -> Striker:
+def struck(
+    proc: FakeProc,
+    hand: Telltale,
+    story: list[str],
+    dry_run: bool = False,
+    faults: list[dict[str, Any]] | None = None,
+) -> Striker:
     """After one decision about process 50, the only one there is."""
     proc.add(50, "hog", rss=300 * MIB)
     with Rig(proc) as rig:
@@ -283,6 +299,8 @@ def struck(proc: FakeProc, hand: Telltale, story: list[str], dry_run: bool = Fal
         striker = Striker("machine", proc.fd, rig.scout, rig.outbox, look, lambda: None, orders, marks=marks)
         striker.bind(hand)
         striker.strike(look(), rig.watch.totals(), rig.guard.limits(), 0.0)
+        if faults is not None:
+            faults += rig.outbox.of("fault")
     return striker
 
 
@@ -291,6 +309,15 @@ def test_first_the_mark_then_the_signal_then_the_line(proc: FakeProc) -> None:
     striker = struck(proc, Telltale(story), story)
     assert story == ["mark 50 of 1", "send SIGTERM", "tell 50 SIGTERM low"]
     assert striker.kills == 1
+
+
+def test_a_unit_that_cannot_be_marked_is_told_with_the_remedy_after_the_kill(proc: FakeProc) -> None:
+    faults: list[dict[str, Any]] = []
+    struck(proc, Telltale([]), [], faults=faults)
+    (fault,) = faults
+    assert fault["where"] == "mark"
+    assert "ProtectControlGroups=" in fault["error"]
+    assert fault["seq"] == 2, "the kill is told first"
 
 
 @pytest.mark.parametrize("failed", [Event.VANISHED, Event.REFUSED])
