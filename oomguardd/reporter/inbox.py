@@ -35,6 +35,14 @@ class Seen:
 
     run: str = ""
     last: int = 0
+    kept_run: str = ""
+    kept: int = 0
+    """What the history had at our start, and of which run. Others may still lack it who must have it: a
+    reporter may have died while the journal stood still."""
+
+    def is_kept(self, record: Record) -> bool:
+        """Whether the history has it from a reporter before us."""
+        return str(record.get("run", "")) == self.kept_run and 0 < seq_of(record) <= self.kept
 
     def admit(self, run: str, seq: int) -> int | None:
         """None for a record that was seen before; otherwise how many were lost just before this one.
@@ -44,9 +52,10 @@ class Seen:
         if seq <= 0:
             return 0  # not a kept one
         if run != self.run:
-            lost = seq - 1 if self.run else 0
+            known_run = self.run or self.kept_run
+            before = self.kept if run == self.kept_run and not self.run else 0
             self.run, self.last = run, seq
-            return lost
+            return max(0, seq - before - 1) if known_run else 0
         if seq <= self.last:
             return None
         lost, self.last = seq - self.last - 1, seq

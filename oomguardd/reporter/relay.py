@@ -141,10 +141,18 @@ class Relay:
                 fold(record)
             except Exception as error:  # noqa: PERF203  # whatever a record holds, the others must be told
                 self._fault(f"{getattr(fold, '__qualname__', 'fold')}", error)
+        self._hand_out(record, self._desks)
+
+    def repeat(self, record: Record) -> None:
+        """One that is known and counted already, but that a reporter before us did not get to everybody who
+        must have it: those are told again. Better twice in a log than never."""
+        self._hand_out(record, [desk for desk in self._desks if desk.sink.must])
+
+    def _hand_out(self, record: Record, desks: Sequence[Desk]) -> None:
         if seq_of(record):
             entry = self._by_id[id(record)] = Unconfirmed(record, self._needed)
             self._unconfirmed.append(entry)
-        for desk in self._desks:
+        for desk in desks:
             desk.put(record, self._meters)
         self._confirm_first()
 

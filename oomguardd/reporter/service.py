@@ -113,7 +113,9 @@ class Service:
         loop.add_signal_handler(signal.SIGINT, _nothing if self._options.child else stopping.set)
         history = self._options.telling.history
         store = Store(self._directory, history.max_size_bytes, history.max_age_s)
-        seen = Seen(*remember(store, self._present))
+        kept_run, kept = remember(store, self._present)
+        # Not as what was seen: the guard tells again what was not confirmed, and only the history has it all.
+        seen = Seen(kept_run=kept_run, kept=kept)
         inbox = Inbox(self._options.socket, stopping, time.time, seen)
         inbox.on_connection = self._connected
         parts = self._make_parts(store)
@@ -126,7 +128,7 @@ class Service:
             self._relay.put(record)
         self._notifier.send("READY=1", f"STATUS=reading {self._options.socket}")
         try:
-            await self._read(inbox, self._relay, parts, stopping)
+            await self._read(inbox, seen, parts, stopping)
         finally:
             self._notifier.send("STOPPING=1")
             await self._relay.close(DRAIN_S)
@@ -147,8 +149,8 @@ class Service:
             options.environ,
         )
 
-    async def _read(self, inbox: Inbox, relay: Relay, parts: Parts, stopping: asyncio.Event) -> None:
-        reading = asyncio.ensure_future(self._pass_on(inbox, relay, parts))
+    async def _read(self, inbox: Inbox, seen: Seen, parts: Parts, stopping: asyncio.Event) -> None:
+        reading = asyncio.ensure_future(self._pass_on(inbox, seen, parts))
         stopped = asyncio.ensure_future(stopping.wait())
         await asyncio.wait({reading, stopped}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({reading}, timeout=DRAIN_S)
@@ -156,8 +158,14 @@ class Service:
         if not reading.cancelled():
             reading.result()
 
-    async def _pass_on(self, inbox: Inbox, relay: Relay, parts: Parts) -> None:
+    async def _pass_on(self, inbox: Inbox, seen: Seen, parts: Parts) -> None:
+        relay = self._relay
+        assert relay is not None
         async for record in inbox.records():
+            if seen.is_kept(record):
+                relay.repeat(record)
+                await relay.room()
+                continue
             relay.put(record)
             if record["kind"] == "reloaded" and (options := self._again()) is not None:
                 self._options = options

@@ -221,3 +221,13 @@ def test_the_first_record_of_a_reporters_life_loses_nothing() -> None:
     assert seen.admit("r1", 302) == 1
     assert seen.admit("r1", 0) == 0
     assert seen.admit("r2", 1) == 0
+
+
+def test_what_the_history_has_is_taken_again_and_nothing_counts_as_lost() -> None:
+    seen = Seen(kept_run="r1", kept=7)
+    assert seen.admit("r1", 5) == 0, "the guard begins with what nobody has confirmed"
+    assert [seen.is_kept({"run": "r1", "seq": seq}) for seq in (5, 7, 8, 0)] == [True, True, False, False]
+    assert not seen.is_kept({"run": "r2", "seq": 5})
+    assert [seen.admit("r1", seq) for seq in (6, 6, 7, 8)] == [0, None, 0, 0]
+    assert Seen(kept_run="r1", kept=7).admit("r1", 11) == 3, "8 to 10 are nowhere"
+    assert Seen(kept_run="r1", kept=7).admit("r2", 3) == 2

@@ -102,6 +102,23 @@ def test_nothing_is_confirmed_before_all_have_it_who_must() -> None:
     play(scene)
 
 
+def test_what_an_earlier_reporter_left_half_told() -> None:
+    """It died while the journal stood still: the history has the record, the journal has not."""
+
+    async def scene() -> None:
+        journal, people = Listener("journal"), Listener("people", must=False)
+        it = Scene(journal, people)
+        it.relay.repeat({"kind": "kill", "seq": 4})
+        it.put(5)
+        await soon(lambda: it.confirmed[-1:] == [5])
+        assert journal.numbers == [4, 5]
+        assert people.numbers == [5], "nobody is called twice for one kill"
+        assert [record["seq"] for record in it.folded] == [5], "it is counted already"
+        await it.relay.close(1)
+
+    play(scene)
+
+
 def test_without_anybody_who_must_the_guard_need_not_keep_anything() -> None:
     async def scene() -> None:
         it = Scene(Listener(must=False))
