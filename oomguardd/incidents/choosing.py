@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from oomguardd.engine.words import Fields, as_number, digits, safe, size, who
 from oomguardd.incidents.case import Case
-from oomguardd.incidents.remedy import OWN_FILE, Advice, protect, rule
+from oomguardd.incidents.remedy import OWN_FILE, Advice, match_table, protect, rule
 from oomguardd.model import Owner
 from oomguardd.runtimes import owner_of
 
@@ -49,14 +49,14 @@ def precious(case: Case) -> Iterator[Advice]:
         if comm in DATABASES
         else "Others live in it, so its end takes more than what it held"
     )
-    key, value = match_of(case.victim, case.owner)
+    match = match_of(case.victim, case.owner)
     if case.kind == "kernel_kill":
-        change = protect(f"keep-{_name(comm)}", key, value, -500)
+        change = protect(f"keep-{_name(comm)}", match, -500)
         yield Advice(
             f"Have the kernel spare {safe(comm)}", f"{what}. The kernel knows no rules.", OWN_FILE, change
         )
         return
-    change = rule(f"keep-{_name(comm)}", key, value, "avoid")
+    change = rule(f"keep-{_name(comm)}", match, "avoid")
     title = f"Have {safe(comm)} taken last"
     yield Advice(title, f"{what}. avoid takes 300 points off; never exempts it.", OWN_FILE, change)
 
@@ -75,13 +75,13 @@ def inflated(case: Case) -> Iterator[Advice]:
     if adj > 0:
         said.append(f"its oom_score_adj is {adj:.0f}")
     because = f" ({', '.join(said)})" if said else ""
-    key, value = match_of(hog, owner_of(_cgroup(hog)))
+    match = match_of(hog, owner_of(_cgroup(hog)))
     yield Advice(
         f"Have {who(hog)} taken first",
         f"It held {size(hog.number('held_bytes'))}, the victim {size(held)}: points other than those for"
         f" memory decided{because}. If the larger one is the problem, say so.",
         OWN_FILE,
-        rule(f"first-{_name(hog.text('comm'))}", key, value, "prefer"),
+        rule(f"first-{_name(hog.text('comm'))}", match, "prefer"),
     )
 
 
@@ -102,27 +102,30 @@ def close(case: Case) -> Iterator[Advice]:
     second_held = second.number("held_bytes") or 0.0
     if not NEARLY * held <= second_held < TWICE * held or second.text("comm") == case.victim.text("comm"):
         return
-    key, value = match_of(case.victim, case.owner)
+    match = match_of(case.victim, case.owner)
     yield Advice(
         f"Say which of the two is worth more, {case.victim.text('comm')} or {second.text('comm')}",
         f"{who(second)} held {size(second_held)}, nearly as much as the victim's {size(held)}: next time it"
         " may be the other one. If the wrong one was taken, write this.",
         OWN_FILE,
-        rule(f"keep-{_name(case.victim.text('comm'))}", key, value, "avoid"),
+        rule(f"keep-{_name(case.victim.text('comm'))}", match, "avoid"),
     )
 
 
-def match_of(process: Fields, owner: Owner) -> tuple[str, str]:
-    """Key and value of a `match` that tell it apart best: what no user can choose comes first."""
+def match_of(process: Fields, owner: Owner) -> str:
+    """The `match` that tells it apart best: what no user can choose comes first, and what anybody can
+    goes with whose it is."""
     own = owner.unit.endswith(".service") and not owner.unit.startswith("user@")
     if own and not owner.runtime and not owner.user_unit:
-        return "unit", owner.unit
+        return match_table("unit", owner.unit)
     if owner.container:
-        return "container", owner.container
+        return match_table("container", owner.container)
+    uid = process.number("uid")
+    whose = int(uid) if uid is not None and 0 <= uid < 1 << 32 else None
     if owner.app:
-        return "app", owner.app
+        return match_table("app", owner.app, whose)
     comm = process.raw.get("comm")
-    return "name", comm if isinstance(comm, str) else ""
+    return match_table("name", comm if isinstance(comm, str) else "", whose)
 
 
 def _cgroup(process: Fields) -> str:

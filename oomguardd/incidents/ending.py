@@ -146,7 +146,9 @@ def slow(case: Case) -> Iterator[Advice]:
 def again(case: Case) -> Iterator[Advice]:
     """The same one comes back and is killed again."""
     comm = case.victim.text("comm")
-    same = [e for e in case.events("kill", "kernel_kill") if _name_of(e) == comm]
+    if case.dry_run:
+        return  # nobody died, so it is the same process that would have been killed again
+    same = [e for e in case.events("kill", "kernel_kill") if _name_of(e) == comm and not e.flag("dry_run")]
     if len(same) < MANY:
         return
     unit = shell_word(case.owner.unit) if case.owner.unit.endswith(".service") else ""

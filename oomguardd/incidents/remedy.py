@@ -69,18 +69,20 @@ def _glob_char(char: str) -> str:
     return f"\\{char}" if char in "*?[{\\" else char
 
 
-def rule(name: str, key: str, value: str, verdict: str) -> str:
-    """A [[rule]] for our own configuration."""
-    return f'[[rule]]\n{_named(name, key, value)}\ndo = "{verdict}"'
+def rule(name: str, match: str, verdict: str) -> str:
+    """A [[rule]] for our own configuration; `match` as match_table() writes it."""
+    return f'[[rule]]\nname = {toml_string(name)}\nmatch = {match}\ndo = "{verdict}"'
 
 
-def protect(name: str, key: str, value: str, adj: int) -> str:
+def protect(name: str, match: str, adj: int) -> str:
     """A [[protect]]: the kernel goes by oom_score_adj, not by our rules."""
-    return f"[[protect]]\n{_named(name, key, value)}\noom_score_adj = {adj}"
+    return f"[[protect]]\nname = {toml_string(name)}\nmatch = {match}\noom_score_adj = {adj}"
 
 
-def _named(name: str, key: str, value: str) -> str:
-    return f"name = {toml_string(name)}\nmatch = {{ {key} = {toml_string(glob_of(value))} }}"
+def match_table(key: str, value: str, uid: int | None = None) -> str:
+    """The table of a `match`: this text, and of that user's processes only."""
+    whose = "" if uid is None else f", user = {uid}"
+    return f"{{ {key} = {toml_string(glob_of(value))}{whose} }}"
 
 
 OWN_FILE = "/etc/oomguard.toml.d/50-incident.toml"

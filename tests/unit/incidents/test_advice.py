@@ -267,6 +267,26 @@ def test_a_rule_for_a_hostile_name_is_still_one_rule(comm: str, tmp_path: Path) 
     assert [one.do for one in rules if one.name.startswith("keep-")] == ["avoid"]
 
 
+def test_in_a_dry_run_nobody_comes_back() -> None:
+    same = [
+        kill(process(1, "app", 4 * GIB, SERVICE), ROOMY, time_s=NOON_S + at, kill_id=at, dry_run=True)
+        for at in (1, 10, 20)
+    ]
+    found = advise(incident(*same))
+    assert found
+    assert not any("coming back" in one.title for one in found)
+
+
+def test_a_name_that_anybody_can_take_spares_that_users_processes_only(tmp_path: Path) -> None:
+    scope = "/user.slice/user-1000.slice/session-3.scope"
+    found = advise(incident(kill(process(1, "postgres", 4 * GIB, scope, uid=1000), ROOMY)))
+    change = next(one.change for one in found if "[[rule]]" in one.change)
+    assert 'match = { name = "postgres", user = 1000 }' in change
+    path = tmp_path / "rule.toml"
+    path.write_text(change, encoding="utf-8")
+    assert len(load(str(path), SIGNALS).rules) == 1
+
+
 def test_the_kernels_sysrq_is_nothing_to_change() -> None:
     found = advise(kernel_kill(constraint="none", report={"cause": "sysrq"}))
     assert "SysRq-f" in found[0].why
