@@ -87,7 +87,10 @@ class Stage:
         """More shared memory than this, and somebody is killed at once."""
         self.config.write_text(
             "[guard]\ndefault_triggers = false\n[[trigger]]\nname = 'shared'\nlevel = 'kill'\n"
-            f"shmem = '>{bound}'\n{more}"
+            f"shmem = '>{bound}'\n"
+            # This machine's history is no place for made-up kills, its port no place for their metrics.
+            f"[history]\ndirectory = '{self.directory}/history'\n[metrics]\nenabled = false\n"
+            f"[control]\nsocket = 'off'\n[notify]\nwall = false\ndesktop = false\n{more}"
         )
 
     def guard(self, *more: str) -> subprocess.Popen[bytes]:
