@@ -295,9 +295,18 @@ def _reporter_arguments(options: Options, socket_path: str) -> list[str]:
 
 
 def _of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
-    """What is missing stands before the first full stop or, in a single sentence, before the colon."""
+    """What is missing stands before the first full stop or, in a single sentence, before the colon; what to
+    do about it in brackets at the end."""
     parts = (sentence.partition(". " if ". " in sentence else ": ") for sentence in sentences)
-    return [Missing(what, cost.rstrip("."), "") for what, _, cost in parts]
+    return [
+        Missing(what.removeprefix("No "), *_without_remedy(cost.rstrip("."))) for what, _, cost in parts
+    ]
+
+
+def _without_remedy(cost: str) -> tuple[str, str]:
+    """The cost and the remedy of "cost (remedy)"."""
+    said, bracket, remedy = cost.rpartition(" (")
+    return (said, remedy.removesuffix(")")) if bracket and cost.endswith(")") else (cost, "")
 
 
 def _write_last(outbox: Outbox) -> None:

@@ -40,7 +40,7 @@ def listen_at_address(address: str, purpose: Purpose) -> socket.socket:
         family, kind, protocol, _, place = found[0]
         listener = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
     except (OSError, ValueError, IndexError) as error:
-        raise ListenError(f"{address}: {_words(error)} ({purpose.setting})") from None
+        raise ListenError(f"{address}: {_words(error)} (correct {purpose.setting})") from None
     try:
         # Otherwise a restart would have to wait for a minute after the last connection.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

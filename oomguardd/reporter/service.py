@@ -186,7 +186,10 @@ class Service:
         except ListenError as error:
             self._miss(f"{name} socket", cost, str(error))
 
-    def _miss(self, what: str, cost: str, remedy: str) -> None:
+    def _miss(self, what: str, cost: str, problem: str) -> None:
+        """`problem` is "cause (remedy)"."""
+        cause, _, remedy = problem.partition(" (")
+        what, remedy = f"{what} ({cause})", remedy.removesuffix(")")
         self.publish(made_here("missing", 4, time.time(), what=what, cost=cost, remedy=remedy))
 
 

@@ -260,5 +260,8 @@ def _missing(info: Meminfo) -> tuple[str, ...]:
             "This kernel has no MemAvailable: free memory and file cache are taken for it, which is too much."
         )
     if info.swap_total == 0:
-        said.append("No swap: nothing slows down before memory is full, and conditions on swap tell nothing.")
+        said.append(
+            "No swap: nothing slows down before memory is full, and conditions on swap tell nothing"
+            " (add zram or another swap, if that is not meant)."
+        )
     return tuple(said)

@@ -65,9 +65,13 @@ def run_in_the_foreground(*arguments: str) -> tuple[int, str]:
     with TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)  # for whomever the reporter becomes
         log = Path(directory) / "log"
+        environ = {**os.environ, "STATE_DIRECTORY": f"{directory}/state"}  # not this machine's own history
         with log.open("wb") as stderr:
             guard = subprocess.Popen(
-                [*OOMGUARDD, *arguments, "--socket", f"{directory}/guard.sock"], cwd=ROOT, stderr=stderr
+                [*OOMGUARDD, *arguments, "--socket", f"{directory}/guard.sock"],
+                cwd=ROOT,
+                stderr=stderr,
+                env=environ,
             )
             deadline_s = time.monotonic() + 40
             while (

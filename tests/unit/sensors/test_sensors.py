@@ -178,6 +178,7 @@ def test_what_is_missing_is_said(proc: FakeProc) -> None:
     Path(proc.proc_root, "zoneinfo").unlink()
     sensor = MemorySensor(proc.proc_root, proc.sys_root)
     assert sensor.missing[0].startswith("No swap:")
+    assert sensor.missing[0].endswith("(add zram or another swap, if that is not meant).")
     assert "zoneinfo" in sensor.missing[1]
     assert sensor.hidden_bytes() == 0
     sensor.close()
