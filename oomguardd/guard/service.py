@@ -107,7 +107,7 @@ class Service:
             self._revive()
         self._signals()
         psi_source = self._arm_psi(self._pressure_file(watch.domain.cgroup))
-        for missing in (*abilities.missing(self._proc_fd, watch.totals()), *_of_sensors(watch.missing)):
+        for missing in (*abilities.missing(self._proc_fd, watch.totals()), *of_sensors(watch.missing)):
             self._tell_missing(missing)
         self._raise_descriptor_limit()
         failed = await rehearse(
@@ -294,13 +294,11 @@ def _reporter_arguments(options: Options, socket_path: str) -> list[str]:
     return arguments
 
 
-def _of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
+def of_sensors(sentences: tuple[str, ...]) -> list[Missing]:
     """What is missing stands before the first full stop or, in a single sentence, before the colon; what to
     do about it in brackets at the end."""
     parts = (sentence.partition(". " if ". " in sentence else ": ") for sentence in sentences)
-    return [
-        Missing(what.removeprefix("No "), *_without_remedy(cost.rstrip("."))) for what, _, cost in parts
-    ]
+    return [Missing(what.removeprefix("No "), *_without_remedy(cost.rstrip("."))) for what, _, cost in parts]
 
 
 def _without_remedy(cost: str) -> tuple[str, str]:

@@ -187,10 +187,13 @@ class Service:
             self._miss(f"{name} socket", cost, str(error))
 
     def _miss(self, what: str, cost: str, problem: str) -> None:
-        """`problem` is "cause (remedy)"."""
-        cause, _, remedy = problem.partition(" (")
-        what, remedy = f"{what} ({cause})", remedy.removesuffix(")")
-        self.publish(made_here("missing", 4, time.time(), what=what, cost=cost, remedy=remedy))
+        self.publish(made_here("missing", 4, time.time(), **missing_words(what, cost, problem)))
+
+
+def missing_words(what: str, cost: str, problem: str) -> dict[str, str]:
+    """The fields of `missing`, of a problem that is told as "cause (remedy)"."""
+    cause, _, remedy = problem.partition(" (")
+    return {"what": f"{what} ({cause})", "cost": cost, "remedy": remedy.removesuffix(")")}
 
 
 def _nothing() -> None:
