@@ -68,7 +68,10 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=console.err)
-    except (Trouble, SensorError) as error:
+    except Trouble as error:
+        console.complain(str(error))
+        return error.status
+    except SensorError as error:
         console.complain(str(error))
     except BrokenPipeError:
         raise

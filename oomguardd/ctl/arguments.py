@@ -8,15 +8,15 @@ from collections.abc import Callable
 from oomguardd.units import format_duration, parse_duration_s
 
 ALL = 1 << 30
-"""No limit to a number of processes."""
+"""No limit to how many are shown."""
 
 
 def count(text: str) -> int:
-    """A number of processes: "20" or "all"."""
+    """How many are shown: "20" or "all"."""
     if text.lower() == "all":
         return ALL
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is no number of processes (write 20, or all)')
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is no number from 1 on (write 20, or all)')
     return int(text[:9])
 
 

@@ -16,7 +16,15 @@ _NARROWEST = 20
 
 
 class Trouble(Exception):
-    """What cannot be done and why, in words for the user; ends the command with status 1."""
+    """What cannot be done and why, in words for the user; ends the command with `status`."""
+
+    status = 1
+
+
+class Misuse(Trouble):
+    """Options that do not go together: wrong usage."""
+
+    status = 2
 
 
 class Console:

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from oomguardd.ctl import arguments
-from oomguardd.ctl.console import Console, Trouble
+from oomguardd.ctl.console import Console, Misuse
 from oomguardd.ctl.decode_input import Progress, journal, lines_of, opened
 from oomguardd.ctl.decode_page import page
 from oomguardd.ctl.text import paragraph
@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """0: a report was found, 1: none. Trouble, OSError."""
+    """0: a report was found, 1: none. Misuse, Trouble, OSError."""
     if args.journal and args.file:
-        raise Trouble("either a FILE or --journal, not both")
+        raise Misuse("either a FILE or --journal, not both")
     if args.boot is not None and not args.journal:
-        raise Trouble("--boot is for --journal")
+        raise Misuse("--boot is for --journal")
     if args.file is None and not args.journal and sys.stdin is not None and sys.stdin.isatty():
-        raise Trouble("nothing to decode: name a FILE, - for standard input, or --journal")
+        raise Misuse("nothing to decode: name a FILE, - for standard input, or --journal")
     file = args.file or "-"
     name = "the journal" if args.journal else "standard input" if file == "-" else file
     with journal(args.boot or "0") if args.journal else opened(file) as stream:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from oomguardd.ctl import arguments
 from oomguardd.ctl.archive import add_directory, open_history
-from oomguardd.ctl.console import Console, Trouble
+from oomguardd.ctl.console import Console, Misuse, Trouble
 from oomguardd.ctl.killed import Row, concerns, row_of, row_of_exit, victim_words
 from oomguardd.ctl.moments import day_words, parse_since, time_words
 from oomguardd.ctl.text import Column, paragraph, table
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """The exit status. Trouble."""
     if args.all and (args.pid or args.unit or args.kind):
-        raise Trouble("--all shows every record; leave --pid, --unit and --kind away")
+        raise Misuse("--all shows every record; leave --pid, --unit and --kind away")
     with open_history(args, console) as history:
         try:
             records = _records(history, args) if args.all else []

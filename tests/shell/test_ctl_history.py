@@ -217,7 +217,7 @@ def test_what_is_not_there_is_said_with_the_remedy(tmp_path: Path, directory: st
     assert "no kills yet" in ctl("show", "--directory", str(tmp_path), code=1)
     (tmp_path / "history.db").write_bytes(b"x" * 5000)
     assert "damaged" in ctl("history", "--directory", str(tmp_path), code=1)
-    assert "--all" in ctl("history", "--all", "--pid", "1", "--directory", directory, code=1)
+    assert "--all" in ctl("history", "--all", "--pid", "1", "--directory", directory, code=2)
 
 
 def test_a_bad_time_is_wrong_usage(directory: str) -> None:
