@@ -27,7 +27,10 @@ HOOK_KINDS = (
 
 def parse_listen(text: str) -> str:
     """`address:port`, `[v6]:port` or the absolute path of a Unix socket."""
-    example = 'write it like "127.0.0.1:10066", "[::1]:10066" or "/run/oomguard/metrics.sock"'
+    example = (
+        'write it like "127.0.0.1:10066", "[::1]:10066" or "/run/oomguard/metrics.sock"; metrics.enabled ='
+        " false for none"
+    )
     if text.startswith("/"):
         return parse_path(text)
     host, colon, port = text.rpartition(":")
@@ -39,6 +42,14 @@ def parse_listen(text: str) -> str:
     return text
 
 
+def parse_textfile(text: str) -> str:
+    """An absolute path with the ending that the collector looks for."""
+    path = parse_path(text)
+    if not path.endswith(".prom"):
+        raise ValueError(f"{quote(text)} does not end in .prom (node_exporter reads no other files)")
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
     """Structured entries in the systemd journal: every record with all of its fields."""
@@ -46,7 +57,8 @@ class JournalSettings:
     entries: str = setting(
         "auto",
         choice("auto", "always", "never"),
-        '"auto": instead of lines on standard error, when that is the journal; "always": beside the lines.',
+        '"auto": instead of lines on standard error, when that is the journal; "always": beside the lines;'
+        ' "never": lines only.',
     )
 
 
@@ -68,7 +80,7 @@ class MetricsSettings:
     tls_key: str | None = setting("off", parse_path, "Its private key (PEM).", none="off")
     textfile: str | None = setting(
         "off",
-        parse_path,
+        parse_textfile,
         "Instead of a port: a file of node_exporter's textfile collector, such as"
         ' "/var/lib/prometheus/node-exporter/oomguard.prom".',
         none="off",
@@ -133,7 +145,8 @@ class ControlSettings:
     socket: str | None = setting(
         "/run/oomguard/io.oomguard.Manager",
         parse_path,
-        "Where it is. A listener that systemd passes (oomguardd-control.socket) comes first.",
+        "Where it is. A listener that systemd passes (oomguardd-control.socket) comes first."
+        ' "off": nobody can ask.',
         none="off",
     )
     readers: str = setting(

@@ -68,7 +68,7 @@ def parse_amount(text: str) -> Amount:
 
 def parse_duration_s(text: str) -> float:
     """Seconds of "200ms", "1.5s", "10m", "2h" or "1d"; the unit is required, except for 0."""
-    example = 'write it like "1.5s", "200ms" or "10m"'
+    example = 'write it like "1.5s", "200ms", "10m", "2h" or "7d"'
     number, unit = _split(text, "duration", example)
     if not unit and float(number) != 0:
         _fail(text, "a duration without a unit", f'write "{number}s" if seconds are meant')
@@ -128,7 +128,7 @@ def parse_number(text: str) -> float:
 def parse_path(text: str) -> str:
     """An absolute path."""
     if not text.startswith("/") or "\0" in text:
-        _fail(text, "not an absolute path", 'write it like "/run/oomguard/guard.sock"')
+        _fail(text, "not an absolute path", 'it has to begin with "/"')
     return text
 
 

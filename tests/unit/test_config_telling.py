@@ -55,7 +55,11 @@ def test_a_listener_is_an_address_or_a_path(tmp_path: Path, listen: str) -> None
         ('[metrics]\nlisten = "h:65536"', '"h:65536" has no port from 0 to 65535'),
         ('[metrics]\ntls_cert = "/a"', "metrics.tls_cert: is of no use without metrics.tls_key"),
         ('[metrics]\ntls_key = "/a"', "metrics.tls_key: is of no use without metrics.tls_cert"),
+        ('[metrics]\nlisten = "off"', "metrics.enabled = false for none"),
+        ('[metrics]\ntextfile = "/var/x"', '"/var/x" does not end in .prom'),
         ('[history]\nmax_size = "1K"', "history.max_size"),
+        ('[history]\nmax_age = "1y"', '"2h" or "7d"'),
+        ('[history]\ndirectory = "x"', '"x" is not an absolute path (it has to begin with "/")'),
         ('[control]\nreaders = "me"', "control.readers"),
     ],
 )

@@ -81,7 +81,11 @@ def test_values_as_the_toml_parser_gives_them(key: str, raw: object, value: obje
         ("count", 0, '"0" is out of range (write at least 1)'),
         ("spare_after", 5, '"5" is a duration without a unit (write "5s" if seconds are meant)'),
         ("spare_after", "2d", '"2d" is out of range (write something from 1s to 1d)'),
-        ("spare_after", "off", '"off" is not a duration (write it like "1.5s", "200ms" or "10m")'),
+        (
+            "spare_after",
+            "off",
+            '"off" is not a duration (write it like "1.5s", "200ms", "10m", "2h" or "7d")',
+        ),
         ("spare_after", ["1h"], 'a list is not possible here (write it like "1h")'),
         ("spare_after", {}, 'a table is not possible here (write it like "1h")'),
         ("spare_after", date(2026, 1, 1), 'a date or time is not possible here (write it like "1h")'),
