@@ -44,4 +44,6 @@ def _directory(path: str | None, console: Console) -> str:
     configured = history_directory(config, {}, ROOT)
     own = history_directory(config, {**console.environ, "STATE_DIRECTORY": ""}, SOMEBODY)
     here, there = (os.path.lexists(os.path.join(place, FILE)) for place in (configured, own))
+    if here and there and own != configured:
+        console.complain(f"{configured} is the machine's history; your own: --directory {own}")
     return own if there and not here else configured

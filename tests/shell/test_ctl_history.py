@@ -242,8 +242,12 @@ def test_a_users_own_history_is_found(directory: str, tmp_path: Path) -> None:
     assert "none/history.db" in with_own.stderr, "what is configured is not replaced"
     empty = tmp_path / "empty.toml"
     empty.write_text("")
-    if not os.path.exists("/var/lib/oomguard/history.db"):
-        done = run("history", "--config", str(empty), "--json", XDG_STATE_HOME=str(tmp_path))
+    done = run("history", "--config", str(empty), "--json", XDG_STATE_HOME=str(tmp_path))
+    if os.path.exists("/var/lib/oomguard/history.db"):
+        assert f"your own: --directory {tmp_path}/oomguard" in done.stderr, (
+            "two histories, and which is which"
+        )
+    else:
         assert len(done.stdout.splitlines()) == 5
 
 
