@@ -30,6 +30,7 @@ DOCUMENTS = [
         "README.md",
         "CHANGELOG.md",
         "docs/benchmarks.md",
+        "docs/hooks.md",
         "docs/journal.md",
         "docs/metrics.md",
         "packaging/README.md",
@@ -44,8 +45,13 @@ def toml_loads(text: str) -> dict[str, Any]:
     return TOML_LOADS(text)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def examples() -> list[str]:
+    """Every configuration that a document shows."""
+    return [block for path in DOCUMENTS for block in blocks("toml", path.read_text(encoding="utf-8"))]
 
 
 def commands() -> list[str]:
@@ -108,6 +114,7 @@ def test_every_command_is_known_to_a_test() -> None:
             # tests/shell/test_ctl_{status,history,report,decode}.py run these.
             "oomguardctl status",
             "oomguardctl status --follow",
+            "oomguardctl status --watch",
             "oomguardctl history",
             "oomguardctl history --pid 4711",
             "oomguardctl show last",
@@ -197,7 +204,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert toml_loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
 
 
-@pytest.mark.parametrize("example", blocks("toml"))
+@pytest.mark.parametrize("example", examples())
 def test_configuration_examples_load(tmp_path: Path, example: str) -> None:
     file = tmp_path / "oomguard.toml"
     file.write_text(example, encoding="utf-8")
