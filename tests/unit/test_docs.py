@@ -30,6 +30,7 @@ DOCUMENTS = [
         "README.md",
         "CHANGELOG.md",
         "docs/benchmarks.md",
+        "docs/deciding.md",
         "docs/hooks.md",
         "docs/journal.md",
         "docs/metrics.md",
