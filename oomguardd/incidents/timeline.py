@@ -95,7 +95,7 @@ def _figure(case: Case, signals: Signals, span: Span, prefix: str) -> Html:
         parts.append(level_strip(ground))
     parts.append(time_axis(span))
     if any(stretch.level != "calm" for stretch in ground.stretches):
-        parts.append(tag("p", _level_words(ground), class_="hint"))
+        parts.append(tag("p", _level_words(ground, span.from_s), class_="hint"))
     if ground.gaps:
         said = ", ".join(f"{offset(a)} to {offset(b)}" for a, b in ground.gaps)
         parts.append(tag("p", f"Hatched: nothing was read ({said}).", class_="hint"))
@@ -103,9 +103,13 @@ def _figure(case: Case, signals: Signals, span: Span, prefix: str) -> Html:
     return tag("div", readout, stacked(parts), class_="chart", data_from=span.from_s, data_to=span.to_s)
 
 
-def _level_words(ground: Ground) -> str:
-    """The tint in words, for as many changes as one reads."""
-    said = [f"{stretch.level} from {offset(stretch.from_s)}" for stretch in ground.stretches]
+def _level_words(ground: Ground, from_s: float) -> str:
+    """The tint in words, for as many changes as one reads; what was so before the chart begins is no
+    change."""
+    said = [
+        f"{stretch.level} from {offset(stretch.from_s) if stretch.from_s > from_s else 'the beginning'}"
+        for stretch in ground.stretches
+    ]
     more = f" and {len(said) - MOST_LEVELS} more changes" if len(said) > MOST_LEVELS else ""
     return f"Level: {', '.join(said[:MOST_LEVELS])}{more}."
 
