@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 
 from oomguardd.config import Config, ConfigError, load
 from oomguardd.ctl.console import Console
@@ -18,6 +20,8 @@ from oomguardd.model import Candidate
 from oomguardd.policies.protect import protected_words
 from oomguardd.policies.set import PolicySet
 from oomguardd.sensors import SIGNALS
+from oomguardd.telling import Telling
+from oomguardd.units import quote
 
 _COUNT_COLUMNS = (
     Column("NAME", left=True, least=8),
@@ -70,7 +74,11 @@ class Findings:
         self.protects = count_protects(config, world.processes)
         self.voices = voices(world, config.policies)
         counts = (*self.rules, *self.protects)
-        self.warnings = [*config.warnings, *(count.warning for count in counts if count.warning)]
+        self.warnings = [
+            *config.warnings,
+            *(count.warning for count in counts if count.warning),
+            *absent_files(config.telling),
+        ]
 
     def protected(self) -> list[tuple[Candidate, str]]:
         """Whom the built-in list covers now, the biggest first."""
@@ -157,6 +165,35 @@ class Findings:
             "protected_list": protected_words(),
             "unseen": list(self._unseen),
         }
+
+
+def absent_files(telling: Telling) -> Iterator[str]:
+    """What telling needs and is not there now."""
+    metrics = telling.metrics
+    named = [
+        *((f"hook.{hook.name}.run", hook.run[0], True) for hook in telling.hooks if hook.run),
+        *(
+            (f"metrics.{key}", path, False)
+            for key in ("token_file", "tls_cert", "tls_key")
+            if (path := getattr(metrics, key)) and metrics.enabled
+        ),
+    ]
+    for key, path, is_program in named:
+        mode = _mode(path)
+        if mode == 0:
+            yield f"{key}: {quote(path)} is not there (correct the path, or create it)"
+        elif mode and is_program and not (stat.S_ISREG(mode) and mode & 0o111):
+            yield f"{key}: {quote(path)} cannot be run (chmod +x, or name a program)"
+
+
+def _mode(path: str) -> int | None:
+    """Type and rights of that file; 0 if it is not there, None if that is not for this user to see."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return None
 
 
 def _count_fields(counts: Iterable[Count]) -> list[dict[str, object]]:

@@ -220,6 +220,24 @@ def test_check_ends_as_it_should(rules: str, none: str, tmp_path: Path) -> None:
     assert run("check", str(tmp_path / "none-such.toml")).returncode == 1
 
 
+def test_check_warns_of_files_that_are_not_there(tmp_path: Path) -> None:
+    config, text = tmp_path / "telling.toml", tmp_path / "text"
+    text.touch(0o644)
+    config.write_text(
+        "".join(
+            f'[[hook]]\nname = "{name}"\non = "kill"\nrun = ["{path}"]\n'
+            for name, path in (("gone", "/nonexistent/x"), ("text", text), ("good", sys.executable))
+        )
+        + '[metrics]\ntoken_file = "/nonexistent/token"\n'
+    )
+    (report,) = ctl_json("check", str(config), "--strict", code=1)
+    gone, not_run, token = report["warnings"]
+    assert gone.startswith('hook.gone.run: "/nonexistent/x" is not there')
+    assert not_run.startswith("hook.text.run: ")
+    assert "cannot be run" in not_run
+    assert token.startswith('metrics.token_file: "/nonexistent/token" is not there')
+
+
 def test_check_prints_the_built_in_list(none: str) -> None:
     said = ctl("check", "--protected", "--config", none)
     assert "systemd-journald" in said
