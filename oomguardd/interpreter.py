@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _START = (
-    "import sys; sys.path = [*filter(None, sys.path), {root!r}]; from {module} import main; sys.exit(main())"
+    # Behind the standard library, before an older one of us that is installed.
+    "import sys; p = [*filter(None, sys.path)];"
+    " p.insert(next((n for n, x in enumerate(p) if x.endswith('-packages')), len(p)), {root!r});"
+    " sys.path = p; from {module} import main; sys.exit(main())"
 )
 
 
