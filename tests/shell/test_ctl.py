@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from oomguardd.ctl.__main__ import main
+from tests.shell import forked
 from tests.tapes import leaking, write
 
 MARK = f"holder-of-{os.getpid()}"
@@ -53,9 +54,8 @@ def ctl(*words: str, code: int = 0, **environ: str) -> str:
 
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words), capture_output=True, text=True, env=os.environ | environ, timeout=60
-    )
+    done = forked.run(words, environ=environ)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def command(*words: str) -> list[str]:
@@ -347,6 +347,12 @@ def test_simulate_uses_what_it_can_of_a_damaged_recording(tmp_path: Path, none: 
     assert "line 15: cut off" in run("simulate", str(tmp_path / "cut"), "--config", none).stderr
     assert "no recording" in run("simulate", none).stderr
     ctl("simulate", str(tmp_path / "none-such"), code=1)
+
+
+def test_the_command_can_be_started() -> None:
+    done = subprocess.run(command("check", "--json"), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "check"
 
 
 def test_the_command_explains_itself() -> None:

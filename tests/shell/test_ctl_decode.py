@@ -26,19 +26,14 @@ from oomguardd.ctl.text import width_of
 from oomguardd.oomlog import decode
 from tests.oomlogs import HERE, NAMES
 from tests.oomlogs import lines_of as log_lines
+from tests.shell import forked
 
 GLOBAL = HERE / "lab-6.12.107-global.log"
 TWO = HERE / "08-4.19.0-rc2.log"
 
 
 def run(*words: str, stdin: bytes = b"", path: str = "") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "oomguardd.ctl", "decode", *words],
-        input=stdin,
-        capture_output=True,
-        env=os.environ | ({"PATH": path} if path else {}),
-        timeout=60,
-    )
+    return forked.run(["decode", *words], stdin, {"PATH": path} if path else {})
 
 
 def told(*words: str, stdin: bytes = b"", path: str = "") -> str:
