@@ -54,7 +54,7 @@ def _become(words: Sequence[str], streams: tuple[int, int, int], environ: Mappin
         for number, file in enumerate(streams):
             os.dup2(file, number)
         sys.stdin = os.fdopen(0)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.stdout, sys.stderr = os.fdopen(1, "w", encoding="utf-8"), os.fdopen(2, "w", encoding="utf-8")
         status = main(words)
     except SystemExit as end:
         status = end.code or 0

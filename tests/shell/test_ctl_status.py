@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oomguardd.ctl.text import width_of
-from tests.shell.test_ctl_screen import ROOT, Terminal, assert_given_back
+from tests.shell import forked
+from tests.shell.test_ctl_screen import Terminal, assert_given_back
 from tests.unit.reporter.serve import Reporter
 from tests.unit.reporter.talk import calm, record
 
@@ -27,15 +26,8 @@ def reporter(tmp_path: Path) -> Iterator[Reporter]:
 
 
 def ctl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "oomguardd.ctl", "status", "--config", "/dev/null", *words],
-        cwd=ROOT,
-        env=os.environ | DRAWN | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    done = forked.run(["status", "--config", "/dev/null", *words], environ=DRAWN)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_a_pipe_gets_words_without_colours(reporter: Reporter) -> None:

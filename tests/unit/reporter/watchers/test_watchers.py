@@ -20,6 +20,7 @@ from oomguardd.reporter.watchers.exit_watch import HOLD_S, MOST_HELD, MOST_TOLD,
 from oomguardd.reporter.watchers.exits import OLDEST, Exits, ExitsError, death_of
 from oomguardd.reporter.watchers.kernel_log import LONGEST_S, QUIET_S, ReportReader
 from oomguardd.telling import WatchSettings
+from tests import quick
 from tests.fakes import FakeProc
 
 LOGS = Path(__file__).parents[3] / "oomlogs"
@@ -51,7 +52,7 @@ def run(
         await watchers.close()
         await watchers.close()
 
-    asyncio.run(all_of_it())
+    quick.run(all_of_it())
     return told
 
 
@@ -207,7 +208,7 @@ def heard_of(lines: list[str], chatter: bool = False) -> list[tuple[Report, floa
         heard[:] = [(report, at_s - began_s) for report, at_s in heard]
         reader.close()
 
-    asyncio.run(feed())
+    quick.run(feed())
     return heard
 
 
