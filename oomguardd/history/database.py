@@ -19,8 +19,10 @@ APPLICATION = 0x6F6F6D67
 """PRAGMA application_id: file(1) can tell it from other databases by that."""
 PAGE_BYTES = 4096
 
-PATIENCE_S = 10.0
-"""How long a reader is waited for, and a writer."""
+READER_PATIENCE_S = 10.0
+"""How long a reader waits for the writer."""
+WRITER_PATIENCE_S = 2.0
+"""How long the writer waits for readers. The reporter tries again anyway, and cannot be stopped meanwhile."""
 _CACHE_KIB = 256
 """SQLite's default is 2 MiB, which we would keep for good."""
 
@@ -91,7 +93,7 @@ def open_writer(directory: str) -> sqlite3.Connection:
     os.makedirs(directory, 0o755, exist_ok=True)
     path = os.path.join(directory, FILE)
     # One thread at a time is the store's own rule.
-    db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=WRITER_PATIENCE_S, isolation_level=None, check_same_thread=False)
     try:
         if _version(db, path) == 0:
             _create(db)
@@ -107,7 +109,7 @@ def open_writer(directory: str) -> sqlite3.Connection:
 def open_reader(path: str) -> sqlite3.Connection:
     """For reading only; the file need not be writable. StoreError, sqlite3.Error."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    db = sqlite3.connect(f"file:{quoted}?mode=ro", timeout=PATIENCE_S, isolation_level=None, uri=True)
+    db = sqlite3.connect(f"file:{quoted}?mode=ro", timeout=READER_PATIENCE_S, isolation_level=None, uri=True)
     try:
         if _version(db, path) == 0:
             raise StoreError(f"{path}: nothing was written into it yet")

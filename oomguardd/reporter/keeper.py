@@ -11,7 +11,6 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 from oomguardd.engine.words import as_number
@@ -21,6 +20,7 @@ from oomguardd.history.ring import Ring
 from oomguardd.history.store import Store, StoreError
 from oomguardd.notifiers.lasting import lasting
 from oomguardd.notifiers.stopping import stop
+from oomguardd.reporter.beside import Beside
 from oomguardd.reporter.inbox import made_here
 
 TALLY = "tally"
@@ -103,7 +103,7 @@ class Keeper:
         self._failing_since_s: float | None = None
         self._told: set[str] = set()
         self._heard_s = 0.0
-        self._thread = ThreadPoolExecutor(1, "history")
+        self._thread = Beside("history")
         self._writing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -143,7 +143,7 @@ class Keeper:
             await asyncio.wait_for(self._write_all(), CLOSE_S)
         with contextlib.suppress(asyncio.TimeoutError, RuntimeError):
             await asyncio.wait_for(self._in_thread(self._store.close), CLOSE_S)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.shutdown(cancel_futures=True)
 
     def _note(self, record: Record) -> None:
         """The readings in a record, and whether it makes those around it worth keeping."""

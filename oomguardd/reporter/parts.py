@@ -11,6 +11,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from oomguardd import __version__
 from oomguardd.history.store import Store, StoreError
@@ -35,6 +36,30 @@ from oomguardd.telling import JournalSettings, Telling
 Publish = Callable[[Record], None]
 
 
+class Keeping(NamedTuple):
+    """The history, and what was read of it at the start: a disk may hang, so that takes a thread."""
+
+    store: Store
+    seen: tuple[str, int]
+    """The guard's run, and the number of its last record here."""
+    written: Tally
+    """Of what the history has;"""
+    told: Tally
+    """of everything that was told, as the metrics show it."""
+
+
+def remember(store: Store, present: Present) -> Keeping:
+    """What was known before we were started: the guard does not tell again what was written. Where the
+    history cannot be read, nothing was. It may take long."""
+    try:
+        for record in store.recent():
+            present.take(record)
+        seen, text = store.seen(), store.meta(TALLY)
+    except StoreError:
+        return Keeping(store, ("", 0), Tally(), Tally())
+    return Keeping(store, seen, _tally_of(text), _tally_of(text))
+
+
 class Parts:
     """To be made in the running loop, with the rights that will last."""
 
@@ -43,7 +68,7 @@ class Parts:
         telling: Telling,
         threshold: int,
         lines: Lines,
-        store: Store,
+        keeping: Keeping,
         present: Present,
         meters: Meters,
         watchers: Watchers,
@@ -51,13 +76,14 @@ class Parts:
         waiting: Callable[[], Mapping[str, int]],
         environ: Mapping[str, str],
     ) -> None:
-        written = _tally_of(store)
-        self.tally = _tally_of(store)
-        """Of everything that was told, as the metrics show it; the other one is what the history has."""
+        written = keeping.written
+        self.tally = keeping.told
         self._present = present
         self._lines = lines
         self._sampler: Sampler | None = make_sampler()
-        self._keeper = Keeper(store, lambda new: _count(written, new), time.time, self._sampler, publish)
+        self._keeper = Keeper(
+            keeping.store, lambda new: _count(written, new), time.time, self._sampler, publish
+        )
         self._journal = _journal(telling.journal, lines, threshold)
         self._exposition = Exposition(present, self.tally, meters, __version__)
         self._metrics = MetricsServer(telling.metrics, self._exposition, meters, publish=publish)
@@ -107,19 +133,9 @@ class Parts:
             self._sampler.close()
 
 
-def remember(store: Store, present: Present) -> tuple[str, int]:
-    """What was known before we were started: the guard does not tell again what was written. The guard's run
-    and the number of its last record here."""
-    with contextlib.suppress(StoreError):
-        for record in store.recent():
-            present.take(record)
-        return store.seen()
-    return "", 0
-
-
-def _tally_of(store: Store) -> Tally:
-    with contextlib.suppress(StoreError, ValueError, RecursionError):
-        return Tally.from_json(json.loads(store.meta(TALLY) or "null"))
+def _tally_of(text: str | None) -> Tally:
+    with contextlib.suppress(ValueError, RecursionError):
+        return Tally.from_json(json.loads(text or "null"))
     return Tally()
 
 

@@ -12,12 +12,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from oomguardd.config import Config
 from oomguardd.config.places import control_socket, history_directory
 from oomguardd.history.store import Store
 from oomguardd.kernel.notify import Notifier, named_fds
 from oomguardd.notifiers.stopping import stop
+from oomguardd.reporter.beside import Beside
 from oomguardd.reporter.control.server import open_control
 from oomguardd.reporter.directory import prepare_directory
 from oomguardd.reporter.inbox import Inbox, Record, Seen, made_here
@@ -26,7 +28,7 @@ from oomguardd.reporter.listening import ListenError
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.metrics.server import open_listener
 from oomguardd.reporter.mishaps import Mishaps
-from oomguardd.reporter.parts import Parts, remember
+from oomguardd.reporter.parts import Keeping, Parts, remember
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.privileges import Account
 from oomguardd.reporter.relay import Relay
@@ -113,12 +115,15 @@ class Service:
         loop.add_signal_handler(signal.SIGINT, _nothing if self._options.child else stopping.set)
         history = self._options.telling.history
         store = Store(self._directory, history.max_size_bytes, history.max_age_s)
-        kept_run, kept = remember(store, self._present)
+        keeping = await self._remember(store, stopping)
+        if keeping is None:
+            return
+        kept_run, kept = keeping.seen
         # Not as what was seen: the guard tells again what was not confirmed, and only the history has it all.
         seen = Seen(kept_run=kept_run, kept=kept)
         inbox = Inbox(self._options.socket, stopping, time.time, seen)
         inbox.on_connection = self._connected
-        parts = self._make_parts(store)
+        parts = self._make_parts(keeping)
         folds = (self._present.take, parts.tally.fold)
         self._relay = Relay(parts.sinks(), folds, inbox.confirm, self._meters, time.time)
         self._relay.start()
@@ -134,13 +139,27 @@ class Service:
             await self._relay.close(DRAIN_S)
             await parts.close()
 
-    def _make_parts(self, store: Store) -> Parts:
+    async def _remember(self, store: Store, stopping: asyncio.Event) -> Keeping | None:
+        """None when we are told to stop before it was read: a disk may hang, a database be locked."""
+        thread = Beside("memory")
+        reading = asyncio.get_running_loop().run_in_executor(thread, remember, store, self._present)
+        stopped = asyncio.ensure_future(stopping.wait())
+        both: set[asyncio.Future[Any]] = {reading, stopped}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        thread.shutdown()
+        stopped.cancel()
+        if reading.done():
+            return reading.result()
+        reading.cancel()
+        return None
+
+    def _make_parts(self, keeping: Keeping) -> Parts:
         options = self._options
         return Parts(
             options.telling,
             options.threshold,
             self._lines,
-            store,
+            keeping,
             self._present,
             self._meters,
             self._watchers,

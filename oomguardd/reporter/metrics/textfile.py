@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from oomguardd.notifiers.lasting import lasting
+from oomguardd.reporter.beside import Beside
 from oomguardd.reporter.inbox import Record, made_here
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.metrics.exposition import MISSING, Exposition
@@ -72,6 +73,7 @@ class Textfile:
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._thread = Beside(NAME)
         self._told: set[str] = set()
 
     def start(self) -> None:
@@ -97,6 +99,7 @@ class Textfile:
         if self._task is not None:
             # Not cancelled: its thread would go on, beside the one that writes the last text.
             await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown()
 
     @property
     def _path(self) -> str | None:
@@ -116,7 +119,8 @@ class Textfile:
         if path is None or not self._exposition.available:
             return
         try:
-            await asyncio.to_thread(write_whole, path, self._exposition.body())
+            body = self._exposition.body()
+            await asyncio.get_running_loop().run_in_executor(self._thread, write_whole, path, body)
         except Exception as error:
             self._meters.add("failed", NAME)
             self._fault(path, error)
