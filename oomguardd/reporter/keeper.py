@@ -128,6 +128,7 @@ class Keeper:
                 return
             except StoreError as error:
                 if self._now_s() - (self._failing_since_s or 0.0) >= self._pace.hold_s:
+                    self._bound()
                     raise StoreError("until it can be written, records wait in memory") from error
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -155,10 +156,13 @@ class Keeper:
             self._ring.want_around(time_of(record), self._clock())
 
     def _queue(self, record: Record) -> None:
-        """The oldest that are no kills go where memory has no room for more."""
         waiting = Waiting(record, len(json.dumps(record, default=str)))
         self._backlog.append(waiting)
         self._held_bytes += waiting.size_bytes
+
+    def _bound(self) -> None:
+        """The oldest that are no kills go where memory has no room for more. Not before it has failed: a
+        batch may be larger than what we keep, and a disk that works takes it piece by piece."""
         while self._held_bytes > BACKLOG_BYTES and len(self._backlog) > 1:
             at = next((at for at, each in enumerate(self._backlog) if not is_incident(each.record)), 0)
             self._held_bytes -= self._backlog[at].size_bytes

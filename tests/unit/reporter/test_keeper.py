@@ -176,6 +176,17 @@ def test_memory_has_an_end_and_what_is_given_up_is_told(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_batch_that_is_larger_than_memory_has_room_for_is_written_whole(tmp_path: Path) -> None:
+    async def work() -> None:
+        place = Place(ordinary(tmp_path))
+        await place.keeper.take([kill(seq, note="x" * 20_000) for seq in range(1, 101)])
+        assert place.numbers() == list(range(1, 101))
+        assert place.published == []
+        await place.keeper.close()
+
+    run(work())
+
+
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     async def work() -> None:
         (tmp_path / "history.db").write_bytes(b"garbage" * 1000)
