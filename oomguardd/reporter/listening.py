@@ -11,6 +11,8 @@ import socket
 import stat
 from typing import NamedTuple
 
+from oomguardd.reporter.binding import bind_with_mode
+
 
 class ListenError(Exception):
     """Why nobody can connect there, and what to do."""
@@ -68,8 +70,7 @@ def listen_at_path(path: str, mode: int, purpose: Purpose) -> socket.socket:
         raise ListenError(f"{path}: {_words(error)} ({other}, or enable {purpose.socket_unit})") from None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        listener.bind(path)
-        os.chmod(path, mode)  # in time: nobody can connect before listen()
+        bind_with_mode(listener, path, mode)
         listener.listen(purpose.backlog)
     except OSError as error:
         listener.close()
