@@ -112,7 +112,8 @@ def parse_url(raw: object) -> str:
     except ValueError:
         wrong = True
     if wrong or any(char.isspace() or not char.isprintable() for char in raw):
-        raise ValueError(f"{quote(raw)} is not an http or https URL ({_URL_EXAMPLE})")
+        # Not the text itself: it may hold a password or a token, and the log has many readers.
+        raise ValueError(f"is not an http or https URL ({_URL_EXAMPLE})")
     return raw
 
 

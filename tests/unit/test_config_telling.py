@@ -101,6 +101,15 @@ def test_what_is_wrong_with_a_hook(tmp_path: Path, change: tuple[str, str], mess
     assert message in problem(tmp_path, HOOK.replace(*change, 1))
 
 
+@pytest.mark.parametrize(
+    "url", ["htps://u:S3CRET@h/x", "http://h:port/S3CRET", "http://h/S3CRET x", "S3CRET"]
+)
+def test_no_secret_of_a_url_is_in_a_message(tmp_path: Path, url: str) -> None:
+    message = problem(tmp_path, HOOK.replace('run = ["/bin/page", "now"]', f'url = "{url}"'))
+    assert "is not an http or https URL" in message
+    assert "S3CRET" not in message
+
+
 def test_what_is_in_force_loads_again(tmp_path: Path) -> None:
     config = load_text(tmp_path, HOOK + '[notify]\nwarn_pause = "1h"\n[control]\nsocket = "off"\n')
     status, text = config_check(str(tmp_path / "oomguard.toml"), SIGNALS)
