@@ -8,6 +8,7 @@ is for all of it, redirects are an error with their target, and an answer is rea
 from __future__ import annotations
 
 import asyncio
+import encodings.idna  # noqa: F401  # now: who was root may not be able to read where Python lies
 import importlib
 import ipaddress
 import json
