@@ -27,7 +27,7 @@ JOURNAL_MATCHES = (
     f"MESSAGE_ID={OOMD_MESSAGE}",
     *(word for unit in FOLLOWED_UNITS for word in ("+", f"_SYSTEMD_UNIT={unit}")),
 )
-"""Trusted fields only: a message alone could be anybody's."""
+"""Anybody can send a message's id; see _told_by_manager. Fields that begin with _ are journald's own."""
 
 HOLD_S = 1.5
 """So long a claim waits for our own records, and for more of the same."""
@@ -90,7 +90,7 @@ def claim_of(entry: Entry, time_s: float) -> Claim | None:
     """What an entry of the journal claims; None if it is about something else."""
     message = text_of(entry, "MESSAGE")[:2000]
     if text_of(entry, "MESSAGE_ID") == OOMD_MESSAGE:
-        unit = text_of(entry, "USER_UNIT") or text_of(entry, "UNIT")
+        unit = _told_by_manager(entry)
         number = _OOMD_COUNT.search(message)
         count = int(number.group(1)) if number else 1
         words = "the manager of the unit logged"
@@ -104,6 +104,16 @@ def claim_of(entry: Entry, time_s: float) -> Claim | None:
         name, comm = line.groups()
         return Claim("nohang", time_s, _SIGNALS[name], "its log says", comm=comm[:15])
     return None
+
+
+def _told_by_manager(entry: Entry) -> str:
+    """The unit, if its manager says so: root's word counts for all, a user's for units of their own."""
+    uid = text_of(entry, "_UID")
+    if uid == "0":
+        return text_of(entry, "USER_UNIT") or text_of(entry, "UNIT")
+    if uid and text_of(entry, "_SYSTEMD_UNIT") == f"user@{uid}.service":
+        return text_of(entry, "USER_UNIT")
+    return ""
 
 
 @dataclass(slots=True)

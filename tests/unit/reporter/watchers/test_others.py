@@ -54,10 +54,17 @@ def test_nohangs_line_has_a_name_only() -> None:
 
 def test_a_manager_has_seen_oomds_marks() -> None:
     message = "app-x.scope: systemd-oomd killed 3 process(es) in this unit."
-    claim = claim_of({"MESSAGE": message, "MESSAGE_ID": OOMD_MESSAGE, "USER_UNIT": "app-x.scope"}, 50.0)
+    manager = {"_UID": "1000", "_SYSTEMD_UNIT": "user@1000.service", "USER_UNIT": "app-x.scope"}
+    claim = claim_of({"MESSAGE": message, "MESSAGE_ID": OOMD_MESSAGE, **manager}, 50.0)
     assert claim is not None
     assert (claim.by, claim.unit, claim.processes) == (OOMD, "app-x.scope", 3)
     assert why_of(claim)[0].startswith("SIGKILL to 3 processes in app-x.scope")
+
+
+def test_the_systems_manager_tells_of_its_units() -> None:
+    claim = claim_of({"MESSAGE_ID": OOMD_MESSAGE, "UNIT": "a.service", "_UID": "0"}, 50.0)
+    assert claim is not None
+    assert claim.unit == "a.service"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,11 @@ def test_a_manager_has_seen_oomds_marks() -> None:
         {"MESSAGE": 5},
         {"MESSAGE": 'sending SIGKILL to process 42 uid 0 "x": y', "_SYSTEMD_UNIT": "evil.service"},
         {"MESSAGE": "mem avail: 12 of 15 MiB", "_SYSTEMD_UNIT": "earlyoom.service"},
-        {"MESSAGE": "x", "MESSAGE_ID": OOMD_MESSAGE},
+        {"MESSAGE": "x", "MESSAGE_ID": OOMD_MESSAGE, "_UID": "0"},
+        {"MESSAGE_ID": OOMD_MESSAGE, "UNIT": "sshd.service"},
+        {"MESSAGE_ID": OOMD_MESSAGE, "UNIT": "sshd.service", "_UID": "1000"},
+        {"MESSAGE_ID": OOMD_MESSAGE, "UNIT": "a.service", "_UID": "7", "_SYSTEMD_UNIT": "user@7.service"},
+        {"MESSAGE_ID": OOMD_MESSAGE, "USER_UNIT": "a", "_UID": "7", "_SYSTEMD_UNIT": "user@8.service"},
     ],
 )
 def test_what_is_no_claim(entry: dict[str, object]) -> None:
