@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from oomguardd.notifiers.stopping import stop
@@ -57,8 +57,9 @@ class Limits(NamedTuple):
     close_s: float = 1.0
     requests: int = 1000
     """Of one connection."""
-    patience_s: float = 1.0
-    """Who has been waited for that long has to make room for others when all places are taken."""
+    patience_s: float = 0.1
+    """Who has been waited for that long has to make room for others when all places are taken: a request
+    comes within a millisecond or two, and one neighbour must not be able to keep everybody out."""
 
 
 class _Guest:
@@ -89,7 +90,7 @@ class Door:
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[asyncio.Task[None], float] = {}
-        """Those from whom a request is expected, the one that has been for longest first."""
+        """Those that are waited for, to ask, to read or to go, the one that has been for longest first."""
 
     @property
     def connections(self) -> int:
@@ -212,30 +213,38 @@ class Door:
             if answer.refused:
                 self._refused(answer.refused)
             writer.write(render(answer, keep, with_body))
-            await asyncio.wait_for(writer.drain(), self._limits.write_s)
-            if not keep:
-                await self._take_leave(reader, writer)
-                return
+            with self._waiting_for_client():
+                await asyncio.wait_for(writer.drain(), self._limits.write_s)
+                if not keep:
+                    await self._take_leave(reader, writer)
+                    return
 
     async def _hear(self, reader: asyncio.StreamReader, first: bool) -> Request | Answer | None:
         """The next request, or the answer to what is none; None if the client has nothing more to say."""
-        task, limits = asyncio.current_task(), self._limits
-        if task in self._tasks:
-            self._waiting.pop(task, None)
-            self._waiting[task] = _now_s()
-        begun = b""
+        limits, begun = self._limits, b""
         try:
-            wait_s = limits.request_s if first else limits.idle_s
-            begun = await asyncio.wait_for(reader.readexactly(1), wait_s)
-            rest = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), limits.request_s)
+            with self._waiting_for_client():
+                wait_s = limits.request_s if first else limits.idle_s
+                begun = await asyncio.wait_for(reader.readexactly(1), wait_s)
+                rest = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), limits.request_s)
         except asyncio.LimitOverrunError:
             return refuse(431, f"a request has at most {LONGEST_HEAD_BYTES} bytes", "too long")
         except asyncio.TimeoutError:
             return refuse(408, "the request took too long", "too slow") if begun or first else None
-        finally:
-            if task is not None:
-                self._waiting.pop(task, None)
         return parse_request(begun + rest)
+
+    @contextlib.contextmanager
+    def _waiting_for_client(self) -> Iterator[None]:
+        """Whoever is waited for may have to make room."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.pop(task, None)
+        if task in self._tasks:
+            self._waiting[task] = _now_s()
+        try:
+            yield
+        finally:
+            self._waiting.pop(task, None)
 
     async def _take_leave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Closes so that the answer arrives: with something unread, the kernel would reset the connection."""

@@ -247,6 +247,19 @@ def test_two_hundred_connections_that_hang() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("said", [GET * 500, GET.replace(b"Host", b"Connection: close\r\nHost")])
+def test_who_does_not_read_or_does_not_go_makes_room(said: bytes) -> None:
+    async def scenario() -> None:
+        limits = HASTY._replace(write_s=60.0, close_s=60.0, requests=1000)
+        async with serving(limits=limits) as site, hanging(site, HASTY.connections, said):
+            until_s = time.monotonic() + 20.0  # answers to pipelined requests take their time
+            while (await site.ask(GET))[0] != 200:
+                assert time.monotonic() < until_s
+                await asyncio.sleep(limits.patience_s)
+
+    run(scenario())
+
+
 def test_one_too_many_is_told_so() -> None:
     async def scenario() -> None:
         limits = HASTY._replace(patience_s=60.0)
