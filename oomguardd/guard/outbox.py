@@ -276,8 +276,12 @@ def _decode(data: bytes) -> dict[str, object]:
     return word if isinstance(word, dict) else {}
 
 
-def listen(path: str) -> tuple[socket.socket, int]:
-    """The listening socket, and a lock that makes us the only guard on it. StartError with the remedy."""
+def listen(path: str, uids: frozenset[int] = frozenset()) -> tuple[socket.socket, int]:
+    """The listening socket, and a lock that makes us the only guard on it. StartError with the remedy.
+
+    As root it belongs to the first of `uids` that is somebody else: nobody but that one and root can even
+    connect, so that a flood of strangers costs us nothing. SO_PEERCRED is asked all the same.
+    """
     directory = os.path.dirname(path) or "."
     try:
         os.makedirs(directory, 0o755, exist_ok=True)
@@ -306,8 +310,13 @@ def listen(path: str) -> tuple[socket.socket, int]:
         raise StartError(f"{path}: {error.strerror}; remove it or use another --socket") from None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
-        listener.bind(path)
-        os.chmod(path, 0o666)  # who may speak is decided by SO_PEERCRED, not by the file's mode
+        before = os.umask(0o177)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+        if os.geteuid() == 0 and (others := sorted(uids - {0})):
+            os.chown(path, others[0], -1, follow_symlinks=False)
         listener.listen(PEERS)
     except OSError as error:
         listener.close()

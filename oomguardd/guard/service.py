@@ -76,7 +76,8 @@ class Service:
         self._notifier = Notifier(environ)
         self._watchdog_s = watchdog_interval_s(environ)
         self._socket = config.guard.socket  # a reload may name another, for the next start
-        self._listener, self._lock = listen(self._socket)
+        self._reporters = reporter_uids(REPORTER_USER)
+        self._listener, self._lock = listen(self._socket, self._reporters)
         self.outbox = Outbox(os.urandom(8).hex())
         self._warden = Warden(os.path.dirname(self._config.guard.socket), self._config.guard.lag_limit_s)
         self._guard: Guard | None = None
@@ -100,7 +101,7 @@ class Service:
         self._reloads = Reloads(loop, self.options, self._guard, self.outbox, self._notifier, self._retuned)
         if self._watchdog_s is not None:
             self._guard.longest_s = max(self._watchdog_s / 2, config.pace.fastest_s)
-        self.outbox.serve(loop, self._listener, reporter_uids(REPORTER_USER))
+        self.outbox.serve(loop, self._listener, self._reporters)
         if self.options.reporter:
             self._child = ReporterChild(loop, _reporter_arguments(self.options, config.guard.socket))
             self._guard.on_calm = self._revive

@@ -17,9 +17,9 @@ from oomguardd.notifiers.stopping import stop
 from oomguardd.reporter.inbox import Record, made_here, seq_of
 from oomguardd.reporter.meters import Meters
 
-ROOM = 500
-"""Records that wait for one sink at most: a quarter of an hour of kills at the default limit, and 10 MiB at
-worst."""
+ROOM = 250
+"""Records that wait for one sink at most: a minute and more of kills at the default limit of 60 a minute, and
+20 MiB where each names ten runners-up."""
 TICK_ROOM = 50
 """Looks of the guard are of no use when they are old: they wait only in so short a queue."""
 BATCH = 100

@@ -41,8 +41,9 @@ class Reporting:
         self.config.write_text(CONFIG.format(directory) + more)
         self.log = directory / "log"
         self.outbox = Outbox(os.urandom(4).hex())
-        listener, self.lock = listen(str(directory / "guard.sock"))
-        self.outbox.serve(loop, listener, reporter_uids("oomguard"))
+        uids = reporter_uids("oomguard")
+        listener, self.lock = listen(str(directory / "guard.sock"), uids)
+        self.outbox.serve(loop, listener, uids)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

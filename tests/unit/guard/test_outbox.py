@@ -295,6 +295,7 @@ def test_a_process_of_another_user_is_refused(tmp_path: Path) -> None:
             parent.chmod(0o755)
     with office(tmp_path, uids=frozenset({0})) as place:
         place.outbox.put_vital("kill", 1)
+        os.chmod(place.path, 0o666)  # the second fence is to hold where the first is down
         pid = os.fork()
         if pid == 0:
             status = 3
@@ -407,6 +408,15 @@ def test_a_socket_where_none_can_be(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="socket"):
         listen(str(tmp_path / ("x" * 200)))
     assert open_fds() == fds
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_strangers_cannot_even_connect(tmp_path: Path) -> None:
+    listener, lock = listen(str(tmp_path / "guard.sock"), frozenset({0, 4711}))
+    status = (tmp_path / "guard.sock").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (4711, 0o600)
+    listener.close()
+    os.close(lock)
 
 
 def test_who_may_listen() -> None:
