@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oomguardd.ctl.recording import Encoder, Header, header_line
+from oomguardd.ctl.tapes.recording import Encoder, Header, header_line
 from oomguardd.model import PAGE_BYTES, Candidate, Totals
 from oomguardd.runtimes import owner_of
 from tests.fakes import GIB, MIB

@@ -4,7 +4,10 @@ one name in VERBS.
 
 from __future__ import annotations
 
-from oomguardd.ctl import check, decode, explain, history, rank, record, report, show, simulate, status
+from oomguardd.ctl.afterwards import decode, history, report, show
+from oomguardd.ctl.beforehand import check, explain, rank
+from oomguardd.ctl.now import status
+from oomguardd.ctl.tapes import record, simulate
 
 VERBS = (
     status.VERB,

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from oomguardd.ctl.__main__ import main
+from oomguardd.ctl.afterwards.decode_input import Progress, lines_of
+from oomguardd.ctl.afterwards.decode_page import page
 from oomguardd.ctl.console import Console
-from oomguardd.ctl.decode_input import Progress, lines_of
-from oomguardd.ctl.decode_page import page
 from oomguardd.ctl.text import width_of
 from oomguardd.oomlog import decode
 from tests.oomlogs import HERE, NAMES

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from oomguardd.config import Config, load
-from oomguardd.ctl.world import World, limits_of, view
+from oomguardd.ctl.beforehand.world import World, limits_of, view
 from oomguardd.engine.together import Keep, keep_of
 from oomguardd.model import Candidate, Totals
 from oomguardd.policies.set import PolicySet

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from oomguardd.ctl.check import Findings
+from oomguardd.ctl.beforehand.check import Findings
+from oomguardd.ctl.beforehand.counts import count_protects, count_rules, does, needs_of, voices
 from oomguardd.ctl.console import Console
-from oomguardd.ctl.counts import count_protects, count_rules, does, needs_of, voices
 from oomguardd.ctl.text import width_of
 from oomguardd.policies.protect import protected_words
 from oomguardd.rules import Rule

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguardd.config import Config, load
-from oomguardd.ctl.advice import to_spare
-from oomguardd.ctl.case import Case, case_of
+from oomguardd.ctl.beforehand.advice import to_spare
+from oomguardd.ctl.beforehand.case import Case, case_of
+from oomguardd.ctl.beforehand.explain import find
+from oomguardd.ctl.beforehand.story import story_of
 from oomguardd.ctl.console import Trouble
-from oomguardd.ctl.explain import find
-from oomguardd.ctl.story import story_of
 from oomguardd.ctl.text import width_of
 from oomguardd.kernel.files import open_dir
 from oomguardd.model import Candidate, Owner

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguardd.ctl import ranking
 from oomguardd.ctl.arguments import ALL
-from oomguardd.ctl.company import descendants, party_of
+from oomguardd.ctl.beforehand import ranking
+from oomguardd.ctl.beforehand.company import descendants, party_of
+from oomguardd.ctl.beforehand.world import ancestors_of, guards_among
 from oomguardd.ctl.terms import kernel_terms, owner_words, policy_terms, to_points
 from oomguardd.ctl.text import width_of
-from oomguardd.ctl.world import ancestors_of, guards_among
 from oomguardd.model import PAGE_BYTES, Memcg, Owner
 from oomguardd.sections import Config
 from tests.fakes import MIB

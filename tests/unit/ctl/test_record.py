@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from oomguardd.ctl.console import Trouble
-from oomguardd.ctl.recorder import Writer
-from oomguardd.ctl.redact import no_redaction, program_of, redaction
+from oomguardd.ctl.tapes.recorder import Writer
+from oomguardd.ctl.tapes.redact import no_redaction, program_of, redaction
 from tests.tapes import process
 
 PEOPLE = [("alice", 1000), ("bob", 1001), ("x", 1002)]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from oomguardd.config import load
 from oomguardd.ctl.console import Trouble
-from oomguardd.ctl.difference import Difference
-from oomguardd.ctl.playback import Decoder, Flaw, Frame, frames
-from oomguardd.ctl.recording import KEY_EVERY, Encoder
-from oomguardd.ctl.replay import Replay
 from oomguardd.ctl.senses import TOTAL_OF
-from oomguardd.ctl.tally import Decision, Moment, Remark
-from oomguardd.ctl.tape import Tape
+from oomguardd.ctl.tapes.difference import Difference
+from oomguardd.ctl.tapes.playback import Decoder, Flaw, Frame, frames
+from oomguardd.ctl.tapes.recording import KEY_EVERY, Encoder
+from oomguardd.ctl.tapes.replay import Replay
+from oomguardd.ctl.tapes.tally import Decision, Moment, Remark
+from oomguardd.ctl.tapes.tape import Tape
 from oomguardd.model import Memcg
 from oomguardd.rules import Clause, Rule
 from oomguardd.sections import Config

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from oomguardd.config import Config, load
-from oomguardd.ctl import status
-from oomguardd.ctl.bars import ASCII, LINES, Mark, bar, can_draw_lines
 from oomguardd.ctl.console import Console, Trouble
-from oomguardd.ctl.control import Line, Unreachable, places
-from oomguardd.ctl.follow import Shown, follow
-from oomguardd.ctl.gauges import bounds_of, gauge_lines, gauges
-from oomguardd.ctl.status_kills import when
-from oomguardd.ctl.status_page import Look, page
+from oomguardd.ctl.now import status
+from oomguardd.ctl.now.bars import ASCII, LINES, Mark, bar, can_draw_lines
+from oomguardd.ctl.now.control import Line, Unreachable, places
+from oomguardd.ctl.now.follow import Shown, follow
+from oomguardd.ctl.now.gauges import bounds_of, gauge_lines, gauges
+from oomguardd.ctl.now.status_kills import when
+from oomguardd.ctl.now.status_page import Look, page
+from oomguardd.ctl.now.told import Told, printable
 from oomguardd.ctl.text import width_of
-from oomguardd.ctl.told import Told, printable
 from oomguardd.engine.words import Fields
 from oomguardd.reporter.control.server import open_control
 from oomguardd.reporter.present import Present

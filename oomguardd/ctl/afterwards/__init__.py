@@ -1,0 +1,1 @@
+"""What has happened: `history`, `show`, `report`, and `decode` for the kernel's own reports."""

@@ -1,0 +1,1 @@
+"""What would happen: `rank`, `explain` and `check`, with the daemon's own judgement."""

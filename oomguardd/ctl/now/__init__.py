@@ -1,0 +1,1 @@
+"""How things stand: `status`, and the client of the control socket."""
