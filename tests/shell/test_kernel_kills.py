@@ -19,6 +19,7 @@ from oomguardd.reporter.inbox import Record
 from oomguardd.reporter.meters import Meters
 from oomguardd.reporter.present import Present
 from oomguardd.reporter.watchers import Places, Watchers
+from oomguardd.reporter.watchers.limits import LimitWatch
 from oomguardd.telling import WatchSettings
 
 ROOT = Path("/sys/fs/cgroup/memory")
@@ -206,3 +207,21 @@ def test_process_events_say_who_sent_a_sigkill(cage: Path) -> None:
     assert "signal" not in found["passed on"]
     assert found["passed on"]["status"] == 137
     assert "passed on that its child" in str(found["passed on"]["why"])
+
+
+def test_a_limit_that_is_reached_is_told_by_the_kernel_itself(cage: Path) -> None:
+    """By the eventfd of cgroup v1, before any counter is read."""
+    reached: list[tuple[str, float]] = []
+
+    async def run() -> None:
+        limits = LimitWatch(str(ROOT), lambda cgroup: reached.append((cgroup, time.monotonic())))
+        assert limits.count >= 1
+        limits.start()
+        await asyncio.to_thread(eat, cage)
+        deadline_s = time.monotonic() + DEADLINE_S
+        while f"/{cage.name}" not in dict(reached) and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.01)
+        limits.close()
+
+    asyncio.run(run())
+    assert f"/{cage.name}" in dict(reached)
