@@ -43,13 +43,13 @@ def parse_message(data: bytes) -> Message | None:
 
 
 class KernelLog:
-    """The log from now on. OSError if it may not be read (dmesg_restrict without CAP_SYSLOG) or is not
-    there; once open, it stays readable whoever we become."""
+    """The log from now on or, with `past`, from its oldest record. OSError if it may not be read
+    (dmesg_restrict without CAP_SYSLOG) or is not there; once open, it stays readable whoever we become."""
 
-    def __init__(self, path: str = "/dev/kmsg") -> None:
+    def __init__(self, path: str = "/dev/kmsg", past: bool = False) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            os.lseek(self._fd, 0, os.SEEK_END)
+            os.lseek(self._fd, 0, os.SEEK_SET if past else os.SEEK_END)
         except OSError:
             self.close()
             raise

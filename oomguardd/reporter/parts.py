@@ -31,6 +31,7 @@ from oomguardd.reporter.present import Present
 from oomguardd.reporter.relay import Sink
 from oomguardd.reporter.sampler import Sampler, make_sampler
 from oomguardd.reporter.watchers import Watchers
+from oomguardd.reporter.words import time_of
 from oomguardd.telling import JournalSettings, Telling
 
 Publish = Callable[[Record], None]
@@ -46,18 +47,22 @@ class Keeping(NamedTuple):
     """Of what the history has;"""
     told: Tally
     """of everything that was told, as the metrics show it."""
+    there_s: float | None = None
+    """When the newest record was made (wall clock): until then a reporter was there."""
 
 
 def remember(store: Store, present: Present) -> Keeping:
     """What was known before we were started: the guard does not tell again what was written. Where the
     history cannot be read, nothing was. It may take long."""
+    there_s: float | None = None
     try:
         for record in store.recent():
             present.take(record)
+            there_s = max(there_s or 0.0, time_of(record))
         seen, text = store.seen(), store.meta(TALLY)
     except StoreError:
         return Keeping(store, ("", 0), Tally(), Tally())
-    return Keeping(store, seen, _tally_of(text), _tally_of(text))
+    return Keeping(store, seen, _tally_of(text), _tally_of(text), there_s)
 
 
 class Parts:
@@ -90,6 +95,7 @@ class Parts:
         self._textfile = Textfile(telling.metrics, self._exposition, meters, publish=publish)
         self._control = ControlServer(telling.control, present, meters, waiting)
         self._herald = Herald(telling, meters, publish, environ, platform.node())
+        self._there_s = keeping.there_s
         self._watchers = watchers
 
     def sinks(self) -> Iterator[Sink]:
@@ -110,7 +116,7 @@ class Parts:
         await self._control.start(control)
         self._textfile.start()
         self._herald.start()
-        self._watchers.start()
+        self._watchers.start(self._there_s)
 
     def retune(self, telling: Telling, threshold: int) -> None:
         """Another configuration; the directory of the history, the control socket and where the log goes

@@ -225,3 +225,31 @@ def test_a_limit_that_is_reached_is_told_by_the_kernel_itself(cage: Path) -> Non
 
     asyncio.run(run())
     assert f"/{cage.name}" in dict(reached)
+
+
+def test_what_was_killed_while_nobody_was_there_is_told_once(cage: Path) -> None:
+    began_s = time.time()
+    time.sleep(0.1)
+    pid = eat(cage)
+
+    def told_by(start: Callable[[Watchers], None], present: Present) -> list[Record]:
+        told: list[Record] = []
+
+        async def run() -> None:
+            watchers = Watchers(WatchSettings(), told.append, present, Meters())
+            watchers.prepare()
+            start(watchers)
+            await asyncio.sleep(0.2)
+            await watchers.close()
+
+        asyncio.run(run())
+        return kernel_kills(told, cage)
+
+    present = Present()
+    (kill,) = told_by(lambda watchers: watchers.start(began_s), present)
+    assert kill["pid"] == pid
+    assert abs(float(str(kill["time_s"])) - began_s) < 10
+    assert told_by(lambda watchers: watchers.start(), present) == [], "without a history nothing was missed"
+    assert told_by(lambda watchers: watchers.start(time.time() + 5), present) == []
+    present.take(kill)
+    assert told_by(lambda watchers: watchers.start(began_s), present) == []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from oomguardd.engine.blame import KERNEL, SIGKILL, Act, kernel_words
+from oomguardd.kernel.clock import monotonic_s
 from oomguardd.oomlog import Report
 from oomguardd.reporter.watchers.counters import Cgroups, Machine
 from oomguardd.reporter.watchers.desk import Desk
 from oomguardd.reporter.watchers.docket import Docket, Movement, Valve
-from oomguardd.reporter.watchers.kernel_log import JournalWatch, KmsgWatch
+from oomguardd.reporter.watchers.kernel_log import JournalWatch, KmsgWatch, past_reports
 from oomguardd.reporter.watchers.limits import LimitWatch
 from oomguardd.reporter.watchers.records import (
     cgroup_of,
@@ -36,6 +37,7 @@ class KernelWatch:
         self._desk = desk
         self._marked = marked
         self._log: KmsgWatch | JournalWatch | None = None
+        self._past: list[Report] = []
         self._machine: Machine | None = None
         self._cgroups: Cgroups | None = None
         self._tree: TreeWatch | None = None
@@ -47,8 +49,9 @@ class KernelWatch:
         self._acts: deque[Act] = deque(maxlen=MOST_ACTS)
 
     def prepare(self) -> None:
-        """Reads what has happened so far, which is not told again."""
+        """Reads what has happened so far, which `start` tells if nobody was there to tell it."""
         desk, places = self._desk, self._desk.places
+        self._past = past_reports(places.kmsg, MOST_TOLD)
         try:
             self._log = KmsgWatch(places.kmsg, self._heard, self._lost, desk.clock)
         except OSError:
@@ -69,11 +72,28 @@ class KernelWatch:
                 "a newer kernel",
             )
 
-    def start(self) -> None:
-        """In a running loop."""
+    def start(self, there_s: float | None = None) -> None:
+        """In a running loop. `there_s`: until when a reporter was there (wall clock); what the kernel has
+        killed since, perhaps that reporter, is told now. None: it is not known."""
+        past, self._past = self._past, []
+        if there_s is not None:
+            self._tell_missed(past, there_s)
         for part in (self._log, self._tree, self._limits):
             if part is not None:
                 part.start()
+
+    def _tell_missed(self, past: Iterable[Report], there_s: float) -> None:
+        desk, known = self._desk, {kill.get("key") for kill in self._desk.present.kills}
+        # The log's clock stands still in suspend, as this one does.
+        skew_s = desk.clock() - monotonic_s()
+        for report in past:
+            if report.uptime_s is None or report.uptime_s + skew_s <= there_s:
+                continue
+            time_s = round(report.uptime_s + skew_s, 3)
+            record = report_record(report, "kmsg", desk.boot, time_s, ["nobody was there to tell it at once"])
+            if record["key"] not in known:
+                self._note(report, time_s)
+                desk.publish(record)
 
     async def close(self) -> None:
         """May be called twice."""

@@ -58,9 +58,11 @@ class Watchers:
             if part is not None:
                 self._desk.attempt(part.prepare)
 
-    def start(self) -> None:
-        """In a running loop, after `prepare`."""
-        for part in (self._rivals, self._kernel, self._exits):
+    def start(self, there_s: float | None = None) -> None:
+        """In a running loop, after `prepare`. `there_s`: see KernelWatch.start()."""
+        if self._kernel is not None:
+            self._desk.attempt(self._kernel.start, there_s)
+        for part in (self._rivals, self._exits):
             if part is not None:
                 self._desk.attempt(part.start)
         self._task = lasting(self._watch())
