@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from oomguardd.engine.words import safe
+from oomguardd.agent.again import FIRST_PAUSE_S, serve_again
 from oomguardd.notifiers.bus import INTERFACE, KILLED, NAME, PATH, WARNING
 from oomguardd.notifiers.dbus import BUS, BusError, Connection, Incoming, connect
 from oomguardd.notifiers.wording import Fact, Facts, tame
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
 MOST_FACTS = 64
 
 _BUS_NAME = BUS[0]
@@ -61,17 +59,7 @@ class Listener:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        pause_s, last = self._first_pause_s, ""
-        while True:
-            try:
-                await self._serve()
-                pause_s, last = self._first_pause_s, ""
-            except BusError as error:
-                if str(error) != last:
-                    last = str(error)
-                    self._complain(f"system bus: {safe(last)}")
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        await serve_again(self._serve, "system bus", self._complain, self._first_pause_s)
 
     async def _serve(self) -> None:
         self._owner = ""

@@ -11,13 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from oomguardd.engine.words import safe
+from oomguardd.agent.again import FIRST_PAUSE_S, serve_again
 from oomguardd.notifiers.dbus import BUS, BusError, Connection, Incoming, connect
 from oomguardd.notifiers.wording import Urgency
 
 NAME = "org.oomguard1.Agent"
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
 READY_S = 30.0
 """So long a notification waits for the session's bus."""
 NOTIFY_S = 20.0
@@ -106,17 +104,7 @@ class Session:
 
     async def run(self) -> None:
         """Until it is cancelled. AnotherAgent."""
-        pause_s, last = self._first_pause_s, ""
-        while True:
-            try:
-                await self._serve()
-                pause_s, last = self._first_pause_s, ""
-            except BusError as error:
-                if str(error) != last:
-                    last = str(error)
-                    self._complain(f"session bus: {safe(last)}")
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        await serve_again(self._serve, "session bus", self._complain, self._first_pause_s)
 
     async def show(self, note: Note) -> int:
         """The notification's id. BusError."""

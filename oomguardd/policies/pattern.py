@@ -5,6 +5,8 @@ glob.py and regex.py say how these are written. Either takes time in proportion 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from oomguardd.policies.automaton import Automaton
 from oomguardd.policies.glob import Token, parse_glob
 from oomguardd.policies.regex import IGNORE_CASE, parse_regex
@@ -20,7 +22,7 @@ MOST_NEEDLES = 8
 """Texts of which one must occur; each costs one search."""
 
 
-class Pattern:
+class Pattern(ABC):
     """A glob or a regular expression, compiled."""
 
     __slots__ = ("text",)
@@ -32,8 +34,9 @@ class Pattern:
         self.text = text
         """As it was written."""
 
+    @abstractmethod
     def matches(self, text: str) -> bool:
-        raise NotImplementedError
+        """Whether the text is one of those that it stands for."""
 
     @property
     def needles(self) -> tuple[str, ...]:

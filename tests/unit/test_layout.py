@@ -54,6 +54,7 @@ MAY_IMPORT = {
 
 PURE_STANDARD_LIBRARY = {
     "__future__",
+    "abc",
     "bisect",
     "collections",
     "dataclasses",

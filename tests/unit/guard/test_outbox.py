@@ -1,97 +1,18 @@
-"""The socket's server side, with real peers of every kind."""
+"""What the outbox keeps, sends again and gives up, with real peers."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
 import json
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from oomguardd.guard import records
-from oomguardd.guard.errors import StartError
-from oomguardd.guard.outbox import PEERS, Outbox, listen, reporter_uids, shorten
+from oomguardd.guard.outbox import Outbox, shorten
 from oomguardd.model import Member, Party, Totals, Weighed
-from tests.shell.rig import candidate, event_loop, open_fds
-
-Record = dict[str, Any]
-OURSELVES = frozenset({os.geteuid()})
-
-
-class Office:
-    """An outbox that serves on a socket, and the loop to run it."""
-
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, ring: int, uids: frozenset[int]) -> None:
-        self.path = str(path / "guard.sock")
-        self.loop = loop
-        self.outbox = Outbox("run1", ring)
-        listener, self.lock = listen(self.path)
-        self.outbox.serve(loop, listener, uids)
-
-    def run(self, done: Callable[[], bool] = lambda: False, for_s: float = 20.0) -> bool:
-        """Runs the loop until `done`; False after `for_s`."""
-        deadline_s = time.monotonic() + for_s
-        while not done():
-            if time.monotonic() > deadline_s:
-                return False
-            self.loop.run_until_complete(asyncio.sleep(0.001))
-        return True
-
-    def connect(self) -> socket.socket:
-        """A peer that has not said anything yet."""
-        self.settle()  # whoever has just left is gone
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        before = self.outbox.peers
-        sock.connect(self.path)
-        sock.setblocking(False)
-        self.run(lambda: self.outbox.peers > before, 5.0)
-        return sock
-
-    def reporter(self, run: str = "", last: int = 0) -> socket.socket:
-        sock = self.connect()
-        sock.send(json.dumps({"hello": 1, "run": run, "last": last}).encode())
-        self.settle()
-        return sock
-
-    def settle(self) -> None:
-        """Lets the loop handle what is there."""
-        for _ in range(5):
-            self.loop.run_until_complete(asyncio.sleep(0))
-        self.loop.run_until_complete(asyncio.sleep(0.005))
-
-    def close(self) -> None:
-        self.outbox.close()
-        os.close(self.lock)
-
-
-@contextlib.contextmanager
-def office(path: Path, ring: int = 1 << 20, uids: frozenset[int] = OURSELVES) -> Iterator[Office]:
-    with event_loop() as loop:
-        place = Office(path, loop, ring, uids)
-        try:
-            yield place
-        finally:
-            place.close()
-
-
-def received(sock: socket.socket) -> list[Record]:
-    """What is there to be read now."""
-    found = []
-    with contextlib.suppress(BlockingIOError):
-        while data := sock.recv(1 << 16):
-            found.append(json.loads(data))
-    return found
-
-
-def numbers(records: list[Record]) -> list[int]:
-    return [record["seq"] for record in records]
+from tests.shell.rig import candidate, open_fds
+from tests.unit.guard.office import Record, numbers, office, received
 
 
 def test_a_record_has_what_all_have(tmp_path: Path) -> None:
@@ -113,14 +34,6 @@ def test_what_came_before_the_first_reporter_is_told_to_it(tmp_path: Path) -> No
 
 RECORD = 92
 """Bytes of a record without fields, or a little more."""
-
-
-def test_nothing_before_hello(tmp_path: Path) -> None:
-    with office(tmp_path) as place, place.connect() as sock:
-        place.outbox.put("level", 5)
-        place.outbox.put_state("state", 6)
-        place.settle()
-        assert received(sock) == []
 
 
 def test_a_stopped_reporter_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> None:
@@ -225,115 +138,6 @@ def test_unseen_are_the_vital_ones_that_nobody_has_confirmed(tmp_path: Path) -> 
         assert [json.loads(data)["seq"] for data in place.outbox.unseen()] == [3]
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"\xff\xfe\x00",
-        b"{",
-        b"[]",
-        b"null",
-        b"3",
-        b"[" * 4000,
-        b"x" * 8000,
-        b'{"ack":"1"}',
-        b'{"ack":null}',
-        b'{"ack":1e999}',
-        b'{"ack":999999}',
-        b'{"ack":-1}',
-        b'{"ack":true}',
-        b'{"ack":' + b"9" * 4000 + b"}",
-    ],
-)
-def test_garbage_from_a_peer_changes_nothing(tmp_path: Path, garbage: bytes) -> None:
-    with office(tmp_path) as place, place.reporter() as sock:
-        place.outbox.put_vital("kill", 1)
-        sock.send(garbage)
-        place.settle()
-        assert len(list(place.outbox.unseen())) == 1
-        place.outbox.put("level", 5)
-        assert numbers(received(sock)) == [1, 2]
-
-
-@pytest.mark.parametrize("last", ["7", None, [], {}, True, 1.5])
-def test_hello_with_nonsense_starts_from_the_first(tmp_path: Path, last: object) -> None:
-    with office(tmp_path) as place, place.connect() as sock:
-        place.outbox.put("level", 5)
-        sock.send(json.dumps({"hello": {}, "run": ["run1"], "last": last}).encode())
-        place.settle()
-        assert numbers(received(sock)) == [1]
-
-
-def test_an_empty_datagram_is_an_end(tmp_path: Path) -> None:
-    """That is what a closed peer looks like; the record goes to the next one."""
-    with office(tmp_path) as place, place.reporter() as sock:
-        sock.send(b"")
-        place.settle()
-        assert place.outbox.peers == 0
-        place.outbox.put("level", 5)
-        with place.reporter() as again:
-            assert numbers(received(again)) == [1]
-
-
-def test_foreign_users_are_refused(tmp_path: Path) -> None:
-    with office(tmp_path, uids=frozenset({os.geteuid() + 12345})) as place:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with sock:
-            sock.connect(place.path)
-            sock.send(b'{"hello":1,"run":"","last":0}')
-            place.outbox.put("level", 5)
-            place.settle()
-            assert place.outbox.peers == 0
-            with contextlib.suppress(ConnectionResetError):
-                assert sock.recv(100) == b""
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_process_of_another_user_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:3]:
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith("pytest"):
-            parent.chmod(0o755)
-    with office(tmp_path, uids=frozenset({0})) as place:
-        place.outbox.put_vital("kill", 1)
-        os.chmod(place.path, 0o666)  # the second fence is to hold where the first is down
-        pid = os.fork()
-        if pid == 0:
-            status = 3
-            try:
-                os.setresuid(65533, 65533, 65533)
-                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-                    sock.connect(place.path)
-                    with contextlib.suppress(OSError):
-                        sock.send(b'{"hello":1,"run":"","last":0}')
-                    sock.settimeout(20)
-                    try:
-                        status = 1 if sock.recv(100) else 0
-                    except ConnectionResetError:
-                        status = 0
-            finally:
-                os._exit(status)
-        ended: list[int] = []
-
-        def gone() -> bool:
-            found, status = os.waitpid(pid, os.WNOHANG)
-            ended.extend([os.waitstatus_to_exitcode(status)] if found else [])
-            return bool(ended)
-
-        assert place.run(gone)
-        assert ended == [0]
-
-
-def test_no_more_peers_than_there_is_room_for(tmp_path: Path) -> None:
-    with office(tmp_path) as place, contextlib.ExitStack() as stack:
-        for _ in range(PEERS):
-            stack.enter_context(place.connect())
-        extra = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-        extra.connect(place.path)
-        place.settle()
-        assert place.outbox.peers == PEERS
-        assert extra.recv(100) == b""
-
-
 def test_a_record_too_long_for_a_datagram_is_shortened(tmp_path: Path) -> None:
     with office(tmp_path) as place, place.reporter() as sock:
         place.outbox.put_vital("kill", 1, kill_id=7, spared=["x" * 1000] * 100, why="y" * 70_000)
@@ -389,41 +193,6 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
     assert open_fds() == fds
 
 
-def test_one_guard_on_a_socket(tmp_path: Path) -> None:
-    path = str(tmp_path / "deep/guard.sock")
-    listener, lock = listen(path)
-    with listener, pytest.raises(StartError, match="another oomguardd"):
-        listen(path)
-    os.close(lock)
-    again, lock = listen(path)  # what a dead one left behind is no hindrance
-    again.close()
-    os.close(lock)
-
-
-def test_a_socket_where_none_can_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    fds = open_fds()
-    with pytest.raises(StartError, match="socket"):
-        listen(str(tmp_path / "file/guard.sock"))
-    with pytest.raises(StartError, match="socket"):
-        listen(str(tmp_path / ("x" * 200)))
-    assert open_fds() == fds
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_strangers_cannot_even_connect(tmp_path: Path) -> None:
-    listener, lock = listen(str(tmp_path / "guard.sock"), frozenset({0, 4711}))
-    status = (tmp_path / "guard.sock").stat()
-    assert (status.st_uid, status.st_mode & 0o777) == (4711, 0o600)
-    listener.close()
-    os.close(lock)
-
-
-def test_who_may_listen() -> None:
-    assert {0, os.geteuid()} <= reporter_uids("root")
-    assert len(reporter_uids("no-such-user-here")) <= 3
-
-
 def test_a_name_of_anybodys_choice_does_not_push_the_victim_out_of_its_record(tmp_path: Path) -> None:
     """Six candidates with the longest and worst of cgroup paths, before and after it is cut."""
     worst = candidate(9, cgroup="\ufffd" * 4000, comm="\ufffd" * 15)
@@ -457,21 +226,3 @@ def test_long_explanations_are_given_up_before_kills(tmp_path: Path) -> None:
             got = received(sock)
     assert [record["victim"]["pid"] for record in got] == list(range(40))
     assert got[0]["triggers"] == ["low"]
-
-
-def test_whoever_can_read_the_directory_cannot_lock_us_out(tmp_path: Path) -> None:
-    path = str(tmp_path / "run" / "guard.sock")
-    os.makedirs(os.path.dirname(path))
-    reader = os.open(os.path.dirname(path), os.O_RDONLY)
-    fcntl.flock(reader, fcntl.LOCK_EX)
-    try:
-        listener, lock = listen(path)
-        with pytest.raises(StartError, match="another oomguardd"):
-            listen(path)
-        listener.close()
-        os.close(lock)
-        os.chmod(os.path.dirname(path), 0o777)
-        with pytest.raises(StartError, match="others may write"):
-            listen(path)
-    finally:
-        os.close(reader)

@@ -260,3 +260,28 @@ async def asked(path: Path, method: str, parameters: dict[str, Any] | None = Non
             client.close()
 
     return await asyncio.to_thread(talk)
+
+
+def pressed() -> Present:
+    """Level kill, and hardly anything left."""
+    readings = READINGS | {
+        "mem_available": 0.5 * GIB,
+        "swap_free": 0.0,
+        "psi_some_10s": 82.0,
+        "psi_full_10s": 61.5,
+        "reclaim_scan_rate": 700.0 * MIB,
+    }
+    return present_of(
+        started(dry_run=True),
+        armed(),
+        kill(90_000, 1, comm="chrome \x1b[31mrenderer"),
+        outcome(89_999, 1),
+        kill(300, 2, party={"count": 12, "held_bytes": 3 * GIB}),
+        outcome(299, 2, outcome="stuck"),
+        kernel_kill(100),
+        kill(2, 3, dry_run=True),
+        record("fault", 20, 6, where="journal", error="its queue is full", count=3),
+        record("missing", 1, 3, what="locked memory", cost="it may wait", remedy="LimitMEMLOCK=infinity"),
+        record("reload_failed", 10, 7, problems=["/etc/oomguard.toml: kill.grace: no duration"]),
+        tick(level="terminate", triggers=["low-memory"], readings=readings, busy=True, dropped=3),
+    )

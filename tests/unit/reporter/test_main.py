@@ -17,18 +17,7 @@ from pathlib import Path
 import pytest
 
 from oomguardd.reporter.__main__ import main
-
-CONFIG = """
-[history]
-directory = "{0}/state"
-[metrics]
-listen = "{0}/metrics.sock"
-[notify]
-desktop = false
-wall = false
-[watch]
-kernel_kills = false
-"""
+from tests.shell.reporting import CONFIG
 
 
 class Guard:

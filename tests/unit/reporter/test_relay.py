@@ -123,7 +123,8 @@ def test_without_anybody_who_must_the_guard_need_not_keep_anything() -> None:
     async def scene() -> None:
         it = Scene(Listener(must=False))
         it.put(1)
-        await soon(lambda: it.confirmed == [1])
+        await soon(lambda: it.confirmed)
+        assert it.confirmed == [1]
         await it.relay.close(1)
 
     play(scene)
