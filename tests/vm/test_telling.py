@@ -16,8 +16,8 @@ from .conftest import Running
 
 Facts = dict[str, Any]
 TOLD_S = 10.0
-"""A kill that is told later than this was held up by something. How soon it is told on a quiet host is printed
-here and stands in docs/benchmarks.md: the guest is emulated, and hosts are busy."""
+"""A kill that is told later than this was held up by something. How soon it is on a quiet host is printed and
+stands in docs/benchmarks.md: the guest is emulated, and hosts are busy."""
 PSS_KB, PSS_WITH_EVENTS_KB = 32 * 1024, 48 * 1024
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(3600)]
 
